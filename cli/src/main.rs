@@ -1,0 +1,2 @@
+//! tdferry
+fn main() {}
