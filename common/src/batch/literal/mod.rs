@@ -1,0 +1,129 @@
+//! Cells, values and names as SQL: appended to a statement so that the server reads back the very same bits.
+//!
+//! It knows no statement. What SQL cannot carry is refused, so that the caller sends a raw block instead.
+
+mod number;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Cell, Nchar, Value};
+
+/// What SQL text cannot carry, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("SQL cannot carry {what}")]
+pub struct NotSql {
+    what: &'static str,
+}
+
+const NUL: NotSql = NotSql { what: "a NUL character" };
+const NOT_FINITE: NotSql = NotSql { what: "NaN or an infinity" };
+const NOT_UTF8: NotSql = NotSql { what: "bytes that are not UTF-8" };
+const NOT_CHARACTERS: NotSql = NotSql { what: "NCHAR codes that are no characters" };
+const BACKTICK: NotSql = NotSql { what: "a name with a backtick" };
+
+/// Appends a cell. `out` is left as it was where the cell is refused.
+pub fn push_cell(out: &mut String, cell: Cell<'_>) -> Result<(), NotSql> {
+    match cell {
+        Cell::Null => out.push_str("NULL"),
+        Cell::Bool(value) => out.push_str(if value { "true" } else { "false" }),
+        Cell::Int(value) | Cell::Timestamp(value) => number::push_signed(out, value),
+        Cell::UInt(value) => number::push_unsigned(out, value),
+        Cell::Float(value) if value.is_finite() => number::push_single(out, value),
+        Cell::Double(value) if value.is_finite() => number::push_double(out, value),
+        Cell::Float(_) | Cell::Double(_) => return Err(NOT_FINITE),
+        Cell::Binary(bytes) | Cell::Json(bytes) => {
+            return push_quoted(out, std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?);
+        }
+        Cell::Nchar(text) => return push_nchar(out, text),
+    }
+    Ok(())
+}
+
+/// Appends a value. `out` is left as it was where the value is refused.
+pub fn push_value(out: &mut String, value: &Value) -> Result<(), NotSql> {
+    let cell = match value {
+        Value::Null => Cell::Null,
+        Value::Bool(value) => Cell::Bool(*value),
+        Value::Int(value) => Cell::Int(*value),
+        Value::UInt(value) => Cell::UInt(*value),
+        Value::Float(value) => Cell::Float(*value),
+        Value::Double(value) => Cell::Double(*value),
+        Value::Timestamp(value) => Cell::Timestamp(*value),
+        Value::Binary(bytes) => Cell::Binary(bytes),
+        Value::Nchar(text) | Value::Json(text) => return push_quoted(out, text),
+    };
+    push_cell(out, cell)
+}
+
+/// Appends text in single quotes, such as a name in `tbname in (…)`.
+///
+/// A quote is doubled and a backslash is doubled: both versions read these two, and every other way of escaping
+/// is newer or differs between them. Control characters stand for themselves.
+pub fn push_quoted(out: &mut String, text: &str) -> Result<(), NotSql> {
+    if text.contains('\0') {
+        return Err(NUL);
+    }
+    out.push('\'');
+    let mut rest = text;
+    while let Some(at) = rest.find(['\'', '\\']) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let doubled = if special.starts_with('\'') { "''" } else { "\\\\" };
+        out.push_str(doubled);
+        rest = special.get(1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out.push('\'');
+    Ok(())
+}
+
+/// A name in backticks, so that reserved words, case and any other character stand for themselves.
+pub fn ident(name: &str) -> Result<String, NotSql> {
+    let mut out = String::with_capacity(name.len() + 2);
+    push_ident(&mut out, name)?;
+    Ok(out)
+}
+
+/// Appends a name in backticks. There is no way to escape a backtick inside, so such a name is refused.
+pub fn push_ident(out: &mut String, name: &str) -> Result<(), NotSql> {
+    if name.contains('`') {
+        return Err(BACKTICK);
+    }
+    if name.contains('\0') {
+        return Err(NUL);
+    }
+    out.push('`');
+    out.push_str(name);
+    out.push('`');
+    Ok(())
+}
+
+fn push_nchar(out: &mut String, text: Nchar<'_>) -> Result<(), NotSql> {
+    let before = out.len();
+    out.push('\'');
+    for code in text.codes() {
+        let refusal = match char::from_u32(code) {
+            Some('\0') => Some(NUL),
+            Some('\'') => {
+                out.push_str("''");
+                None
+            }
+            Some('\\') => {
+                out.push_str("\\\\");
+                None
+            }
+            Some(character) => {
+                out.push(character);
+                None
+            }
+            None => Some(NOT_CHARACTERS),
+        };
+        if let Some(refusal) = refusal {
+            out.truncate(before);
+            return Err(refusal);
+        }
+    }
+    out.push('\'');
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Numbers as text, quickly, and such that reading the text gives the same bits again.
+//!
+//! The server reads every number with a point as a double and narrows it for FLOAT, so a single-precision value
+//! must survive both steps.
+
+use std::fmt::Write;
+
+/// The scales of decimals that are tried before the general way; sensors mostly give a few digits.
+const SCALES: [(f64, u64, usize); 7] = [
+    (1.0, 1, 0),
+    (10.0, 10, 1),
+    (100.0, 100, 2),
+    (1_000.0, 1_000, 3),
+    (10_000.0, 10_000, 4),
+    (100_000.0, 100_000, 5),
+    (1_000_000.0, 1_000_000, 6),
+];
+/// Up to here every whole number is a double.
+const WHOLE_DOUBLES: f64 = 9_007_199_254_740_992.0;
+/// The digits of `u64::MAX`.
+const MOST_DIGITS: usize = 20;
+
+pub(super) fn push_signed(out: &mut String, value: i64) {
+    if value < 0 {
+        out.push('-');
+    }
+    push_unsigned(out, value.unsigned_abs());
+}
+
+pub(super) fn push_unsigned(out: &mut String, value: u64) {
+    push_padded(out, value, 1);
+}
+
+/// Appends a finite double.
+pub(super) fn push_double(out: &mut String, value: f64) {
+    if !push_decimal(out, value, |read| read.to_bits() == value.to_bits()) {
+        push_general(out, value);
+    }
+}
+
+/// Appends a finite single.
+pub(super) fn push_single(out: &mut String, value: f32) {
+    let same = |read: f64| narrow(read).to_bits() == value.to_bits();
+    if push_decimal(out, f64::from(value), same) {
+        return;
+    }
+    let before = out.len();
+    push_general(out, value);
+    // The shortest text of 7.038531e-26 narrows to its neighbour; the double's own text never does.
+    if !out.get(before..).and_then(|text| text.parse().ok()).is_some_and(same) {
+        out.truncate(before);
+        push_general(out, f64::from(value));
+    }
+}
+
+/// Appends `value` as a decimal of few digits if one reads back as the same.
+fn push_decimal(out: &mut String, value: f64, same: impl Fn(f64) -> bool) -> bool {
+    for (scale, divisor, digits) in SCALES {
+        let scaled = (value.abs() * scale).round();
+        if scaled >= WHOLE_DOUBLES {
+            return false;
+        }
+        // Whole number and scale are exact, so this division rounds just as reading the text does.
+        if same((scaled / scale).copysign(value)) && (scaled > 0.0 || value.is_sign_positive()) {
+            if value < 0.0 {
+                out.push('-');
+            }
+            let whole = to_whole(scaled);
+            push_unsigned(out, whole / divisor);
+            if digits > 0 {
+                out.push('.');
+                push_padded(out, whole % divisor, digits);
+            }
+            return true;
+        }
+    }
+    false
+}
+
+/// Appends the shortest text, with an exponent where it is far from one.
+fn push_general(out: &mut String, value: impl std::fmt::Debug) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{value:?}");
+}
+
+fn push_padded(out: &mut String, mut value: u64, least_digits: usize) {
+    let mut digits = [b'0'; MOST_DIGITS];
+    let mut start = MOST_DIGITS;
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        if value == 0 && MOST_DIGITS - start >= least_digits {
+            break;
+        }
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+        start = at;
+    }
+    let text = digits.get(start..).and_then(|digits| std::str::from_utf8(digits).ok());
+    out.push_str(text.unwrap_or_default());
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "this rounding is what the server does for FLOAT")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and below 2^53")]
+fn to_whole(value: f64) -> u64 {
+    value as u64
+}
