@@ -1,0 +1,160 @@
+//! The storage in one redb file. Its blocking calls run on tokio's blocking threads, nowhere else.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+
+use super::{Batch, Storage, Table};
+use crate::error::Error;
+
+type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+const EVENTS: Definition = TableDefinition::new("event");
+const LEASES: Definition = TableDefinition::new("lease");
+const META: Definition = TableDefinition::new("meta");
+
+/// redb's page cache. The state is in memory anyway, so the cache only serves commits.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// One file, locked for one process, every batch synced before it counts.
+#[derive(Debug)]
+pub struct RedbStorage {
+    database: Option<Arc<Database>>,
+    path: Option<PathBuf>,
+    size: Arc<AtomicU64>,
+}
+
+impl RedbStorage {
+    /// Opens or creates the file.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref().to_path_buf();
+        let opened = path.clone();
+        let database = blocking("open its file", move || {
+            redb::Builder::new()
+                .set_cache_size(CACHE_BYTES)
+                .create(&opened)
+                .map_err(|error| open_error(error, &opened))
+        })
+        .await?;
+        Ok(Self::new(database, Some(path)))
+    }
+
+    /// The same on any backend of redb's; crash tests bring one that loses what was not synced.
+    pub async fn on(backend: impl StorageBackend) -> Result<Self, Error> {
+        let database = blocking("open its backend", move || {
+            redb::Builder::new()
+                .set_cache_size(CACHE_BYTES)
+                .create_with_backend(backend)
+                .map_err(|error| Error::storage("open its backend", error))
+        })
+        .await?;
+        Ok(Self::new(database, None))
+    }
+
+    fn new(database: Database, path: Option<PathBuf>) -> Self {
+        Self { database: Some(Arc::new(database)), path, size: Arc::default() }
+    }
+
+    fn database(&self) -> Result<Arc<Database>, Error> {
+        self.database.clone().ok_or_else(|| Error::storage("use its file", "it was closed"))
+    }
+}
+
+#[async_trait]
+impl Storage for RedbStorage {
+    async fn load(&mut self) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, Error> {
+        let database = self.database()?;
+        blocking("read its file", move || {
+            read_all(&database).map_err(|error| Error::storage("read its file", error))
+        })
+        .await
+    }
+
+    async fn commit(&mut self, batch: Batch) -> Result<(), Error> {
+        let (database, path, size) = (self.database()?, self.path.clone(), Arc::clone(&self.size));
+        blocking("write its file", move || {
+            write(&database, &batch).map_err(|error| Error::storage("write its file", error))?;
+            if let Some(Ok(file)) = path.map(std::fs::metadata) {
+                size.store(file.len(), Ordering::Relaxed);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// Dropping the database syncs it once more, which blocks, so it is done where blocking is fine.
+    async fn close(&mut self) {
+        let database = self.database.take();
+        let closed = blocking("close its file", move || {
+            drop(database);
+            Ok(())
+        });
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "embedded store did not close cleanly");
+        }
+    }
+}
+
+fn definition(table: Table) -> Definition {
+    match table {
+        Table::Event => EVENTS,
+        Table::Lease => LEASES,
+        Table::Meta => META,
+    }
+}
+
+fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    for kind in [Table::Event, Table::Lease, Table::Meta] {
+        let mut table = transaction.open_table(definition(kind))?;
+        for (_, key, value) in batch.writes().filter(|(of, _, _)| *of == kind) {
+            match value {
+                Some(value) => table.insert(key, value)?,
+                None => table.remove(key)?,
+            };
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn read_all(database: &Database) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let mut all = Vec::new();
+    for kind in [Table::Event, Table::Lease, Table::Meta] {
+        let table = match transaction.open_table(definition(kind)) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        for record in table.iter()? {
+            let (key, value) = record?;
+            all.push((kind, key.value().to_vec(), value.value().to_vec()));
+        }
+    }
+    Ok(all)
+}
+
+fn open_error(error: DatabaseError, path: &Path) -> Error {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => Error::Locked { path: path.to_path_buf() },
+        other => Error::storage(format!("open the file {}", path.display()), other),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::storage(doing, error)),
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of the history's own rules: what compaction keeps and what a bound costs.
