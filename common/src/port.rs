@@ -1,0 +1,256 @@
+//! The ports through which a worker touches databases: few methods, honoured alike by the real servers' adapter
+//! (`tdengine`) and by the in-memory one (`testing`).
+//!
+//! Errors are sorted by what the caller does next. A method that returns `Ok` has been acknowledged by the
+//! database; one that fails may still have been applied, so every write may be repeated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use crate::batch::{Block, TableRuns, TagRow};
+use crate::schema::{Column, Database, Extent, NormalTable, Stable};
+use crate::spec::Spec;
+use crate::time::{Period, Precision};
+
+/// Which database an error speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// Where rows come from.
+    Source,
+    /// Where rows go.
+    Sink,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Sink => "sink",
+        })
+    }
+}
+
+/// What went wrong at a database, by what to do about it. Messages never hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// It cannot be reached, or did not answer in time, or asks to be tried later: wait and try again.
+    #[error("{side} is not reachable: {message}")]
+    Away {
+        /// Which database.
+        side: Side,
+        /// What was seen.
+        message: String,
+    },
+    /// Name or password were refused, or the right to do this is missing: a person must act.
+    #[error("{side} refuses access: {message}")]
+    Denied {
+        /// Which database.
+        side: Side,
+        /// What was seen.
+        message: String,
+    },
+    /// A database, table or column is not there.
+    #[error("{side} does not have it: {message}")]
+    Missing {
+        /// Which database.
+        side: Side,
+        /// What was looked for and what was answered.
+        message: String,
+    },
+    /// The write is too large: halve it and try again.
+    #[error("{side} says the write is too large: {message}")]
+    TooLarge {
+        /// Which database.
+        side: Side,
+        /// What was seen.
+        message: String,
+    },
+    /// At least one row of the write is refused for good; the whole write was not applied.
+    #[error("{side} refuses rows: {message}")]
+    Refused {
+        /// Which database.
+        side: Side,
+        /// Why.
+        reason: RefusedRow,
+        /// What was seen.
+        message: String,
+    },
+    /// Anything else that trying again will not cure.
+    #[error("{side}: {message}")]
+    Invalid {
+        /// Which database.
+        side: Side,
+        /// What was seen.
+        message: String,
+    },
+}
+
+/// Why a row is refused for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefusedRow {
+    /// Its timestamp lies outside what the target keeps.
+    Keep,
+    /// A value is longer than the target's column.
+    TooLong,
+}
+
+impl PortError {
+    /// Whether waiting may cure it.
+    pub const fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+
+    /// Which database it speaks of.
+    pub const fn side(&self) -> Side {
+        match self {
+            Self::Away { side, .. }
+            | Self::Denied { side, .. }
+            | Self::Missing { side, .. }
+            | Self::TooLarge { side, .. }
+            | Self::Refused { side, .. }
+            | Self::Invalid { side, .. } => *side,
+        }
+    }
+}
+
+/// What a port answers.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// A subtable as the survey sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subtable {
+    /// Its name, verbatim.
+    pub name: String,
+    /// Its rows and period where they were counted one by one; `None` where only the stable's are known.
+    pub extent: Option<Extent>,
+}
+
+/// What names a set of tables in one query: subtables of a stable, or one table by itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Tables<'a> {
+    /// These subtables of this stable.
+    Of {
+        /// The stable's name.
+        stable: &'a str,
+        /// The subtables' names.
+        names: &'a [String],
+    },
+    /// One table, subtable or normal.
+    One {
+        /// Its name.
+        name: &'a str,
+    },
+}
+
+/// A 2.x database that is read. Never written to.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The server's version, such as `2.6.0.34`.
+    async fn version(&self) -> PortResult<String>;
+
+    /// The database's options and precision.
+    async fn database(&self) -> PortResult<Database>;
+
+    /// The server's wall clock in units of the database; `None` where it cannot be asked.
+    async fn clock(&self) -> PortResult<Option<i64>>;
+
+    /// All stables with columns and tags.
+    async fn stables(&self) -> PortResult<Vec<Stable>>;
+
+    /// All normal tables with their columns.
+    async fn normal_tables(&self) -> PortResult<Vec<NormalTable>>;
+
+    /// How much a stable holds, as cheaply as it can be told.
+    async fn stable_extent(&self, stable: &str) -> PortResult<Extent>;
+
+    /// How much a normal table holds.
+    async fn table_extent(&self, table: &str) -> PortResult<Extent>;
+
+    /// A stable's subtables in pages, each name once. `exact` asks for the extent of each where that is cheap.
+    fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>>;
+
+    /// The tags of these subtables, in any order; a subtable that does not exist is left out.
+    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>>;
+
+    /// The rows of one table in a period, ascending by time.
+    fn read<'a>(
+        &'a self,
+        table: &'a str,
+        columns: Arc<[Column]>,
+        period: Period,
+    ) -> BoxStream<'a, PortResult<Block>>;
+
+    /// The rows of many subtables in a period. A table's rows may come in several runs, in any order of tables;
+    /// the block holds the stable's columns, without its name and tags.
+    fn read_many<'a>(
+        &'a self,
+        stable: &'a Stable,
+        names: &'a [String],
+        period: Period,
+    ) -> BoxStream<'a, PortResult<TableRuns>>;
+
+    /// Rows of these tables in a period.
+    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64>;
+
+    /// The same for each table by itself; tables without rows may be left out.
+    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>>;
+}
+
+/// A 3.x database that is written to.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// The server's version, such as `3.3.1.0`.
+    async fn version(&self) -> PortResult<String>;
+
+    /// The database as it is, or `None` where there is none of that name.
+    async fn database(&self) -> PortResult<Option<Database>>;
+
+    /// Creates the database if it is missing, by this statement's options (such as `PRECISION 'ms' KEEP 3650d`).
+    async fn create_database(&self, options: &str) -> PortResult<()>;
+
+    /// Every stable with columns and tags.
+    async fn stables(&self) -> PortResult<Vec<Stable>>;
+
+    /// The columns of these normal tables, by name; one that does not exist is left out.
+    async fn tables(&self, names: &[String]) -> PortResult<Vec<NormalTable>>;
+
+    /// Creates a stable if it is missing.
+    async fn create_stable(&self, stable: &Stable) -> PortResult<()>;
+
+    /// Creates a normal table if it is missing.
+    async fn create_table(&self, table: &NormalTable) -> PortResult<()>;
+
+    /// Creates the subtables that are missing, in as few statements as fit.
+    async fn create_subtables(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()>;
+
+    /// Which of these subtables the stable does not have.
+    async fn missing_subtables(&self, stable: &str, names: &[String]) -> PortResult<Vec<String>>;
+
+    /// Writes rows of one table as a whole block. The table must exist and have all the block's columns.
+    async fn write(&self, table: &str, block: &Block) -> PortResult<()>;
+
+    /// Writes rows of many tables in as few statements as fit. All must exist; none is ever created.
+    async fn write_many(&self, rows: &TableRuns) -> PortResult<()>;
+
+    /// Rows of these tables in a period.
+    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64>;
+
+    /// The same for each table by itself; tables without rows may be left out.
+    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>>;
+
+    /// The period that the database keeps at this moment: rows outside are refused.
+    async fn keeps(&self, precision: Precision) -> PortResult<Period>;
+}
+
+/// Opens the databases that a task names. Shared by all slots of a worker; connections are pooled inside.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// The task's source.
+    async fn source(&self, spec: &Spec) -> PortResult<Arc<dyn Source>>;
+
+    /// The task's sink.
+    async fn sink(&self, spec: &Spec) -> PortResult<Arc<dyn Sink>>;
+}

@@ -1,0 +1,404 @@
+//! A shard: the unit of work, its record, and the only transitions it knows.
+//!
+//! Whether a shard is leased is not written here: the lease is a key of its own that vanishes with its session.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ClaimId, Epoch, GroupId, ShardId};
+use crate::offset::{Offset, OffsetBack};
+use crate::time::Period;
+
+/// What kind of work a shard is, and so in which phase it is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ShardKind {
+    /// Reads what the source holds and streams it to the coordinator.
+    Survey,
+    /// Creates, or with `schema=none` only checks, database, stables and normal tables.
+    Schema,
+    /// Creates, or only checks, the subtables of a group.
+    Create,
+    /// Copies rows.
+    Copy(Density),
+}
+
+/// How a copy shard reads: the difference is a factor of five where tables hold few rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Density {
+    /// One subtable after the other, whole blocks.
+    Dense,
+    /// Many subtables with one query, many with one statement.
+    Sparse,
+}
+
+/// The subtables `[from, to)` of a group, by index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Range {
+    /// The first index inside.
+    pub from: u32,
+    /// The first index outside.
+    pub to: u32,
+}
+
+impl Range {
+    /// No subtables.
+    pub const NONE: Self = Self { from: 0, to: 0 };
+
+    /// How many subtables.
+    pub const fn len(self) -> u32 {
+        self.to.saturating_sub(self.from)
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the planner expects of a shard. Never compared with what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes as the databases hold them in memory.
+    pub bytes: u64,
+}
+
+/// What a shard did so far: totals, never deltas, so that a commit that is repeated counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Rows read from the source.
+    pub read: u64,
+    /// Rows the sink acknowledged.
+    pub written: u64,
+    /// Rows the sink refused for good.
+    pub rejected: u64,
+    /// Bytes of the rows read.
+    pub bytes: u64,
+    /// Subtables finished (copy), or created or found (create).
+    pub tables: u64,
+    /// Rows the target held in this place before the first write; `None` until counted.
+    pub before: Option<u64>,
+    /// Rows the source counted after the last one was read.
+    pub source_counted: u64,
+    /// Rows the target counted after the last one was written.
+    pub target_counted: u64,
+    /// Rows that were read, and that the source's KEEP took before it counted.
+    pub expired: u64,
+}
+
+impl Totals {
+    /// Whether the four counts of a copy shard agree (promise S4).
+    ///
+    /// Rows that the target had before may or may not be the same rows, so its count lies between two bounds.
+    pub fn agree(&self) -> bool {
+        let accepted = self.written;
+        self.source_counted.saturating_add(self.expired) == self.read
+            && self.written.saturating_add(self.rejected) == self.read
+            && self.target_counted.saturating_add(self.expired) >= accepted
+            && self.target_counted <= accepted.saturating_add(self.before.unwrap_or(0))
+    }
+}
+
+/// Where a shard stands: everything before the offset is in the sink, and the totals count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The epoch that committed it; zero before the first commit.
+    pub epoch: Epoch,
+    /// Counts the commits of the shard, whoever made them.
+    pub seq: u64,
+    /// Everything before it is in the sink.
+    pub offset: Offset,
+    /// What was done so far.
+    pub totals: Totals,
+    /// The order-free sum over the rows before the offset.
+    pub sum: u128,
+}
+
+/// What a shard is, besides where it stands.
+///
+/// ```text
+///        Claimed, Committed, Erred
+///             ┌──┐
+///             │  ▼
+///  planned ─▶ Open ──Finished──▶ Done
+///              ▲ │
+///      Retried │ └──Failed, Poisoned──▶ Failed
+///              └─────────────────────────┘
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShardState {
+    /// To be worked on; claimable when no lease stands.
+    Open,
+    /// The offset stands at the end, and all counts agreed.
+    Done,
+    /// Given up, alone; the task goes on. `shard retry` opens it again.
+    Failed {
+        /// What happened, in words a person can act on.
+        reason: String,
+    },
+}
+
+/// A shard: its place in the plan and its record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its name inside the task.
+    pub id: ShardId,
+    /// What kind of work.
+    pub kind: ShardKind,
+    /// Which subtables: a group; `None` for survey and schema.
+    pub group: Option<GroupId>,
+    /// Which of the group.
+    pub range: Range,
+    /// Which rows of them, in units of the source.
+    pub period: Period,
+    /// What the planner expects.
+    pub estimate: Estimate,
+    /// What it is.
+    pub state: ShardState,
+    /// Where it stands.
+    pub checkpoint: Checkpoint,
+    /// Claims since the last commit; too many in a row and the shard is poison.
+    pub claims: u32,
+    /// The last claim, so that one whose answer was lost is recognised.
+    pub claim: Option<ClaimId>,
+    /// Why the last attempt ended early, if it said so.
+    pub last_error: Option<String>,
+}
+
+/// How a lease ends its shard's attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All done, counts agree.
+    Done,
+    /// This attempt ended; another may do better.
+    Erred {
+        /// What happened.
+        reason: String,
+    },
+    /// No attempt can do better until a person changes something.
+    Failed {
+        /// What happened and what to change.
+        reason: String,
+    },
+}
+
+/// What can happen to a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShardEvent {
+    /// A lease on it was taken.
+    Claimed {
+        /// Which claim.
+        claim: ClaimId,
+    },
+    /// The holder of `checkpoint.epoch` moved on.
+    Committed {
+        /// Where it stands now.
+        checkpoint: Checkpoint,
+    },
+    /// The holder of `checkpoint.epoch` is through with it.
+    Ended {
+        /// Where it stands now.
+        checkpoint: Checkpoint,
+        /// How.
+        outcome: Outcome,
+    },
+    /// It was claimed too often without a commit.
+    Poisoned,
+    /// A person asks for another try.
+    Retried,
+}
+
+/// A transition that a shard does not know. Losing a race is not one: the store tells those apart first.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalTransition {
+    /// The shard's state does not take the event.
+    #[error("shard {shard} is {state} and does not take {event}")]
+    Event {
+        /// Which shard.
+        shard: ShardId,
+        /// Its state.
+        state: &'static str,
+        /// The event.
+        event: &'static str,
+    },
+    /// A commit that does not follow the stored one.
+    #[error("shard {shard} stands at commit {stored} and does not take commit {asked}")]
+    Seq {
+        /// Which shard.
+        shard: ShardId,
+        /// The stored commit number.
+        stored: u64,
+        /// The one asked for.
+        asked: u64,
+    },
+    /// A commit by an epoch older than the stored one (promise S1).
+    #[error("shard {shard} was committed by epoch {stored} and does not take epoch {asked}")]
+    Epoch {
+        /// Which shard.
+        shard: ShardId,
+        /// The stored epoch.
+        stored: Epoch,
+        /// The one asked for.
+        asked: Epoch,
+    },
+    /// An offset that goes back (promise S2).
+    #[error("shard {shard}: {source}")]
+    Offset {
+        /// Which shard.
+        shard: ShardId,
+        /// Both offsets.
+        source: OffsetBack,
+    },
+    /// Done, but not at the end or with counts that differ (promise S4).
+    #[error("shard {shard} cannot be done at {offset} with {totals:?}")]
+    NotDone {
+        /// Which shard.
+        shard: ShardId,
+        /// Where it stands.
+        offset: Offset,
+        /// What was counted.
+        totals: Box<Totals>,
+    },
+}
+
+impl Shard {
+    /// A shard as the planner makes it.
+    pub fn planned(id: ShardId, kind: ShardKind, group: Option<GroupId>, range: Range, period: Period) -> Self {
+        let offset = Offset { index: range.from, next: period.from };
+        Self {
+            id,
+            kind,
+            group,
+            range,
+            period,
+            estimate: Estimate::default(),
+            state: ShardState::Open,
+            checkpoint: Checkpoint { epoch: Epoch(0), seq: 0, offset, totals: Totals::default(), sum: 0 },
+            claims: 0,
+            claim: None,
+            last_error: None,
+        }
+    }
+
+    /// The offset of a shard that is through: past its last subtable.
+    pub const fn end(&self) -> Offset {
+        Offset { index: self.range.to, next: self.period.from }
+    }
+
+    /// Whether nothing more will happen to it by itself.
+    pub const fn is_terminal(&self) -> bool {
+        !matches!(self.state, ShardState::Open)
+    }
+
+    /// The shard after an event: total, pure, the one place that knows what may follow what.
+    pub fn next(self, event: ShardEvent) -> Result<Self, IllegalTransition> {
+        match (&self.state, event) {
+            (ShardState::Open, ShardEvent::Claimed { claim }) => {
+                Ok(Self { claims: self.claims.saturating_add(1), claim: Some(claim), ..self })
+            }
+            (ShardState::Open, ShardEvent::Committed { checkpoint }) => self.committed(checkpoint),
+            (ShardState::Open, ShardEvent::Ended { checkpoint, outcome }) => self.ended(checkpoint, outcome),
+            (ShardState::Open, ShardEvent::Poisoned) => {
+                let reason = self.poison_reason();
+                Ok(Self { state: ShardState::Failed { reason }, ..self })
+            }
+            (ShardState::Failed { .. }, ShardEvent::Retried) => {
+                Ok(Self { state: ShardState::Open, claims: 0, claim: None, ..self })
+            }
+            (state, event) => Err(IllegalTransition::Event {
+                shard: self.id.clone(),
+                state: state.name(),
+                event: event.name(),
+            }),
+        }
+    }
+
+    fn committed(self, to: Checkpoint) -> Result<Self, IllegalTransition> {
+        let stored = self.checkpoint;
+        let shard = || self.id.clone();
+        if to.seq != stored.seq + 1 {
+            return Err(IllegalTransition::Seq { shard: shard(), stored: stored.seq, asked: to.seq });
+        }
+        if to.epoch < stored.epoch {
+            return Err(IllegalTransition::Epoch { shard: shard(), stored: stored.epoch, asked: to.epoch });
+        }
+        if let Err(source) = stored.offset.advance(to.offset) {
+            return Err(IllegalTransition::Offset { shard: shard(), source });
+        }
+        Ok(Self { checkpoint: to, claims: 0, ..self })
+    }
+
+    fn ended(self, to: Checkpoint, outcome: Outcome) -> Result<Self, IllegalTransition> {
+        let claims = self.claims;
+        let committed = self.committed(to)?;
+        match outcome {
+            Outcome::Done if committed.may_be_done() => {
+                Ok(Self { state: ShardState::Done, last_error: None, ..committed })
+            }
+            Outcome::Done => Err(IllegalTransition::NotDone {
+                offset: committed.checkpoint.offset,
+                totals: Box::new(committed.checkpoint.totals),
+                shard: committed.id,
+            }),
+            // an attempt that erred is not progress: its claim still counts
+            Outcome::Erred { reason } => Ok(Self { last_error: Some(reason), claims, ..committed }),
+            Outcome::Failed { reason } => {
+                Ok(Self { state: ShardState::Failed { reason: reason.clone() }, last_error: Some(reason), ..committed })
+            }
+        }
+    }
+
+    /// Promise S4: the offset at the end, and for a copy the four counts agreed.
+    fn may_be_done(&self) -> bool {
+        let counted = match self.kind {
+            ShardKind::Copy(_) => self.checkpoint.totals.agree(),
+            ShardKind::Survey | ShardKind::Schema | ShardKind::Create => true,
+        };
+        counted && self.checkpoint.offset == self.end()
+    }
+
+    fn poison_reason(&self) -> String {
+        let last = self.last_error.as_deref().unwrap_or("no worker lived to say why");
+        format!("claimed {} times without a commit; the last error: {last}", self.claims)
+    }
+}
+
+impl ShardState {
+    /// One word for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Done => "done",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+impl ShardEvent {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Claimed { .. } => "a claim",
+            Self::Committed { .. } => "a commit",
+            Self::Ended { .. } => "an end",
+            Self::Poisoned => "poison",
+            Self::Retried => "a retry",
+        }
+    }
+}
+
+impl fmt::Display for ShardKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Survey => "survey",
+            Self::Schema => "schema",
+            Self::Create => "create",
+            Self::Copy(Density::Dense) => "copy dense",
+            Self::Copy(Density::Sparse) => "copy sparse",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! A task: one submitted migration, the phases it goes through, and what may follow what.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::PlanId;
+use crate::time::Precision;
+
+/// Which shards of a task may be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// What does the source hold?
+    Survey,
+    /// Database, stables, tables.
+    Schema,
+    /// Rows.
+    Copy,
+}
+
+/// What an operator wants of a task. Compared by claims only: a lease in flight drains, it does not die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// Go on.
+    Run,
+    /// Claim nothing more, commit and release; to be resumed.
+    Pause,
+    /// The same, meant for good; can still be resumed.
+    Stop,
+}
+
+/// Where history ends, fixed once at the survey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cutoff {
+    /// In units of the source's precision.
+    pub units: i64,
+    /// The source's precision.
+    pub precision: Precision,
+    /// Whether the source's own clock gave it, else the worker's did.
+    pub from_source: bool,
+}
+
+/// What the survey found, summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Found {
+    /// Stables.
+    pub stables: u64,
+    /// Subtables of stables.
+    pub subtables: u64,
+    /// Tables without a stable.
+    pub normal_tables: u64,
+    /// Rows, estimated.
+    pub rows: u64,
+    /// Bytes, estimated.
+    pub bytes: u64,
+    /// Shards planned.
+    pub shards: u64,
+}
+
+/// A plan that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Its id: shards under any other are swept.
+    pub plan: PlanId,
+    /// Where history ends.
+    pub cutoff: Cutoff,
+    /// A hash of every stable's and normal table's columns as planned.
+    pub fingerprint: u64,
+    /// What it covers.
+    pub found: Found,
+}
+
+/// What a task is.
+///
+/// ```text
+///  created ─▶ Surveying ──Planned──▶ Active(Schema) ──PhaseDone──▶ Active(Copy) ──PhaseDone──▶ Completed
+///                 ▲ │                     ▲ │                        ▲ │
+///         Retried │ └─ShardsFailed──┐     │ └────ShardsFailed────┐   │ └─ShardsFailed─┐
+///                 └───────────────  Failed { phase } ◀───────────┴───┴────────────────┘
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum TaskState {
+    /// Looking at the source; there is no plan yet.
+    Surveying,
+    /// Working through the shards of a phase.
+    Active {
+        /// Which.
+        phase: Phase,
+        /// Under which plan.
+        planned: Planned,
+    },
+    /// Every shard is done.
+    Completed {
+        /// The plan that was carried out.
+        planned: Planned,
+        /// Rows the sink refused, kept apart.
+        rejected: u64,
+        /// Wall time in milliseconds since 1970, for display.
+        at_millis: i64,
+    },
+    /// Every shard is terminal and some failed.
+    Failed {
+        /// In which phase.
+        phase: Phase,
+        /// The plan, if it came to one.
+        planned: Option<Planned>,
+        /// The first failed shard's words, and how many there are.
+        reason: String,
+        /// Wall time in milliseconds since 1970, for display.
+        at_millis: i64,
+    },
+}
+
+/// What can happen to a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskEvent {
+    /// The survey's plan was written whole.
+    Planned(Planned),
+    /// Every shard of the phase is done.
+    PhaseDone {
+        /// The phase to go on with; `None`: that was all.
+        next: Option<Phase>,
+        /// Rows the sink refused so far.
+        rejected: u64,
+        /// Wall time for display.
+        at_millis: i64,
+    },
+    /// Every shard of the phase is terminal, and some failed.
+    ShardsFailed {
+        /// In words a person can act on.
+        reason: String,
+        /// Wall time for display.
+        at_millis: i64,
+    },
+    /// A person retries failed shards.
+    Retried,
+}
+
+/// A transition that a task does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a task that is {state} does not take {event}")]
+pub struct IllegalTaskTransition {
+    state: &'static str,
+    event: &'static str,
+}
+
+impl TaskState {
+    /// The phase whose shards may be claimed; `None` once the task has ended.
+    pub const fn phase(&self) -> Option<Phase> {
+        match self {
+            Self::Surveying => Some(Phase::Survey),
+            Self::Active { phase, .. } => Some(*phase),
+            Self::Completed { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    /// The plan that counts, if there is one.
+    pub const fn planned(&self) -> Option<&Planned> {
+        match self {
+            Self::Surveying => None,
+            Self::Active { planned, .. } | Self::Completed { planned, .. } => Some(planned),
+            Self::Failed { planned, .. } => planned.as_ref(),
+        }
+    }
+
+    /// The plan under which this phase's shards stand.
+    pub fn plan(&self) -> PlanId {
+        self.planned().map_or(PlanId::SURVEY, |planned| planned.plan)
+    }
+
+    /// Whether the task has ended.
+    pub const fn is_terminal(&self) -> bool {
+        self.phase().is_none()
+    }
+
+    /// One word for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Surveying => "surveying",
+            Self::Active { phase: Phase::Schema, .. } => "creating",
+            Self::Active { .. } => "copying",
+            Self::Completed { rejected: 0, .. } => "completed",
+            Self::Completed { .. } => "completed with rejects",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// The state after an event: total, pure, the one place that knows what may follow what.
+    pub fn next(self, event: TaskEvent) -> Result<Self, IllegalTaskTransition> {
+        match (self, event) {
+            (Self::Surveying, TaskEvent::Planned(planned)) => Ok(Self::Active { phase: Phase::Schema, planned }),
+            (Self::Active { planned, .. }, TaskEvent::PhaseDone { next: Some(phase), .. }) => {
+                Ok(Self::Active { phase, planned })
+            }
+            (Self::Active { planned, .. }, TaskEvent::PhaseDone { next: None, rejected, at_millis }) => {
+                Ok(Self::Completed { planned, rejected, at_millis })
+            }
+            (Self::Surveying, TaskEvent::ShardsFailed { reason, at_millis }) => {
+                Ok(Self::Failed { phase: Phase::Survey, planned: None, reason, at_millis })
+            }
+            (Self::Active { phase, planned }, TaskEvent::ShardsFailed { reason, at_millis }) => {
+                Ok(Self::Failed { phase, planned: Some(planned), reason, at_millis })
+            }
+            (Self::Failed { phase, planned: Some(planned), .. }, TaskEvent::Retried) => {
+                Ok(Self::Active { phase, planned })
+            }
+            (Self::Failed { planned: None, .. }, TaskEvent::Retried) => Ok(Self::Surveying),
+            (state, event) => Err(IllegalTaskTransition { state: state.name(), event: event.name() }),
+        }
+    }
+}
+
+impl TaskEvent {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Planned(_) => "a plan",
+            Self::PhaseDone { .. } => "the end of a phase",
+            Self::ShardsFailed { .. } => "failed shards",
+            Self::Retried => "a retry",
+        }
+    }
+}
+
+impl Phase {
+    /// One word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Survey => "survey",
+            Self::Schema => "schema",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+impl Control {
+    /// One word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Pause => "pause",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned() -> Planned {
+        let cutoff = Cutoff { units: 5, precision: Precision::Milli, from_source: true };
+        Planned { plan: PlanId(3), cutoff, fingerprint: 1, found: Found::default() }
+    }
+
+    fn done(next: Option<Phase>) -> TaskEvent {
+        TaskEvent::PhaseDone { next, rejected: 0, at_millis: 9 }
+    }
+
+    #[test]
+    fn a_task_goes_from_survey_over_schema_and_copy_to_completed() {
+        let task = TaskState::Surveying.next(TaskEvent::Planned(planned())).unwrap();
+        assert_eq!((task.phase(), task.plan()), (Some(Phase::Schema), PlanId(3)));
+        let task = task.next(done(Some(Phase::Copy))).unwrap();
+        assert_eq!(task.phase(), Some(Phase::Copy));
+        let task = task.next(done(None)).unwrap();
+        assert!(task.is_terminal());
+        assert_eq!(task.name(), "completed");
+    }
+
+    #[test]
+    fn a_failed_task_is_retried_in_the_phase_where_it_failed() {
+        let failed = || TaskEvent::ShardsFailed { reason: "no".into(), at_millis: 1 };
+        let early = TaskState::Surveying.next(failed()).unwrap();
+        assert!(early.is_terminal());
+        assert_eq!(early.next(TaskEvent::Retried), Ok(TaskState::Surveying));
+        let active = TaskState::Active { phase: Phase::Copy, planned: planned() };
+        assert_eq!(active.clone().next(failed()).unwrap().next(TaskEvent::Retried), Ok(active));
+    }
+
+    #[test]
+    fn an_ended_task_takes_nothing_but_a_retry_of_a_failed_one() {
+        let completed = TaskState::Completed { planned: planned(), rejected: 1, at_millis: 1 };
+        for event in [TaskEvent::Planned(planned()), done(None), TaskEvent::Retried] {
+            assert!(completed.clone().next(event).is_err());
+        }
+        assert!(TaskState::Surveying.next(done(None)).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Opens the databases that a task names, once each, however many slots use them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::rows::pool;
+use super::sink::TdSink;
+use super::source::TdSource;
+use crate::port::{Connector, PortResult, Side, Sink, Source};
+use crate::secret::Secrets;
+use crate::spec::Spec;
+use crate::timing::Timing;
+
+/// The connector to real servers. Secrets are looked up here, on the worker, when a database is first opened.
+pub struct TdConnector {
+    secrets: Secrets,
+    timing: Timing,
+    sources: Mutex<BTreeMap<String, Arc<TdSource>>>,
+    sinks: Mutex<BTreeMap<String, Arc<TdSink>>>,
+}
+
+impl TdConnector {
+    /// A connector that resolves references to secrets with `secrets`.
+    pub fn new(secrets: Secrets, timing: Timing) -> Self {
+        Self { secrets, timing, sources: Mutex::default(), sinks: Mutex::default() }
+    }
+}
+
+/// One entry a task and database: two tasks may name the same server with different passwords.
+fn key(spec: &Spec, dsn: &crate::dsn::Dsn, database: &str) -> String {
+    format!("{} {dsn} {database}", spec.name)
+}
+
+#[async_trait]
+impl Connector for TdConnector {
+    async fn source(&self, spec: &Spec) -> PortResult<Arc<dyn Source>> {
+        let database = spec.source_database();
+        let key = key(spec, &spec.from, database);
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = sources.get(&key) {
+            return Ok(Arc::clone(source) as Arc<dyn Source>);
+        }
+        let pool = pool(Side::Source, &spec.from, &self.secrets)?;
+        let source = Arc::new(TdSource::new(pool, database));
+        sources.insert(key, Arc::clone(&source));
+        Ok(source)
+    }
+
+    async fn sink(&self, spec: &Spec) -> PortResult<Arc<dyn Sink>> {
+        let database = spec.target_database();
+        let key = key(spec, &spec.to, database);
+        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sink) = sinks.get(&key) {
+            return Ok(Arc::clone(sink) as Arc<dyn Sink>);
+        }
+        // statements name their database, so that it may be missing still; blocks need one selected
+        let admin = pool(Side::Sink, &spec.to.clone().without_database(), &self.secrets)?;
+        let data = pool(Side::Sink, &spec.to.clone().with_database(database), &self.secrets)?;
+        let max_sql = usize::try_from(spec.options.max_sql_length).unwrap_or(usize::MAX);
+        let sink = Arc::new(TdSink::new(admin, data, database, max_sql, self.timing.sink_write));
+        sinks.insert(key, Arc::clone(&sink));
+        Ok(sink)
+    }
+}

@@ -1,0 +1,279 @@
+//! A 2.x database as the port to read from.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+use super::catalog::{self, describe};
+use super::conn::{Pool, ResultRows};
+use super::rows::{Table, number, table, text};
+use super::sql;
+use crate::batch::{Block, TableRuns, TagRow};
+use crate::port::{PortError, PortResult, Side, Source, Subtable, Tables};
+use crate::schema::{Column, Database, Extent, NormalTable, Stable};
+use crate::time::Period;
+
+const SIDE: Side = Side::Source;
+
+/// One database of a 2.x server.
+pub(super) struct TdSource {
+    pool: Arc<Pool>,
+    database: String,
+    /// Names of first columns by table: conditions on time need them.
+    time_columns: Mutex<BTreeMap<String, String>>,
+}
+
+impl TdSource {
+    pub(super) fn new(pool: Arc<Pool>, database: &str) -> Self {
+        Self { pool, database: database.to_owned(), time_columns: Mutex::default() }
+    }
+
+    fn path(&self, table: &str) -> String {
+        sql::path(&self.database, table)
+    }
+
+    async fn answer(&self, sql: &str) -> PortResult<Table> {
+        table(self.pool.query(sql).await?).await
+    }
+
+    async fn described(&self, name: &str) -> PortResult<catalog::Described> {
+        let described = describe(&self.pool, SIDE, &self.database, name).await?;
+        if let Some(first) = described.columns.first() {
+            self.remember(name, &first.name);
+        }
+        Ok(described)
+    }
+
+    fn remember(&self, table: &str, column: &str) {
+        let mut known = self.time_columns.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(table.to_owned(), column.to_owned());
+    }
+
+    /// The name of a table's first column.
+    async fn time_column(&self, table: &str) -> PortResult<String> {
+        let known = self.time_columns.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
+        match known {
+            Some(column) => Ok(column),
+            None => Ok(self.described(table).await?.columns.into_iter().next().map(|c| c.name).unwrap_or_default()),
+        }
+    }
+
+    async fn extent(&self, name: &str) -> PortResult<Extent> {
+        let ts = sql::ident(&self.time_column(name).await?);
+        let answer = self.answer(&format!("select count(*), first({ts}), last({ts}) from {}", self.path(name))).await?;
+        Ok(answer.rows.first().map_or(Extent::EMPTY, |row| extent(row)))
+    }
+
+    /// The extent of every subtable that has rows, by name.
+    async fn extents(&self, stable: &str) -> PortResult<BTreeMap<String, Extent>> {
+        let ts = sql::ident(&self.time_column(stable).await?);
+        let path = self.path(stable);
+        let sql = format!("select count(*), first({ts}), last({ts}) from {path} group by tbname");
+        let answer = self.answer(&sql).await?;
+        let named = |row: &Vec<_>| Some((text(row.get(3)?)?, extent(row)));
+        Ok(answer.rows.iter().filter_map(named).collect())
+    }
+
+    /// Counts, one query for each piece of names that fits.
+    async fn counts(&self, what: &str, group: &str, tables: Tables<'_>, period: Period) -> PortResult<Vec<Table>> {
+        let (table, names) = match tables {
+            Tables::One { name } => (name, None),
+            Tables::Of { stable, names } => (stable, Some(names)),
+        };
+        let within = sql::within(&self.time_column(table).await?, period);
+        let path = self.path(table);
+        let ask = |named: &str| format!("select {what} from {path}{}{group}", sql::filter(&[named, &within]));
+        let Some(names) = names else { return Ok(vec![self.answer(&ask("")).await?]) };
+        let mut answers = Vec::new();
+        for piece in sql::pieces(names, ask("").len() + 32, sql::SHORT_SQL) {
+            answers.push(self.answer(&ask(&sql::named(&names[piece]))).await?);
+        }
+        Ok(answers)
+    }
+}
+
+/// From `count, first, last, …`.
+fn extent(row: &[crate::batch::Value]) -> Extent {
+    let at = |index: usize| row.get(index).and_then(number);
+    let rows = at(0).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
+    let period = at(1).zip(at(2)).map(|(first, last)| Period { from: first, to: last.saturating_add(1) });
+    Extent { rows, period, exact: true }
+}
+
+fn unsigned(value: Option<&crate::batch::Value>) -> u64 {
+    value.and_then(number).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
+}
+
+/// The blocks of a query that is sent when the first one is asked for.
+pub(super) fn blocks(pool: &Arc<Pool>, sql: String) -> BoxStream<'static, PortResult<Block>> {
+    enum At {
+        Start(Arc<Pool>, String),
+        Reading(Box<ResultRows>),
+    }
+    let start = At::Start(Arc::clone(pool), sql);
+    stream::try_unfold(start, async |at| {
+        let mut rows = match at {
+            At::Start(pool, sql) => Box::new(pool.query(&sql).await?),
+            At::Reading(rows) => rows,
+        };
+        Ok(rows.next().await?.map(|block| (block, At::Reading(rows))))
+    })
+    .boxed()
+}
+
+#[async_trait]
+impl Source for TdSource {
+    async fn version(&self) -> PortResult<String> {
+        let answer = self.answer("select server_version()").await?;
+        Ok(answer.single().and_then(text).unwrap_or_default())
+    }
+
+    async fn database(&self) -> PortResult<Database> {
+        let answer = self.answer("show databases").await?;
+        let mut records = answer.records();
+        let found = records.find(|record| record.text(&["name"]).as_ref() == Some(&self.database));
+        let missing = || PortError::Missing {
+            side: SIDE,
+            message: format!("there is no database `{}`; `show databases` on the source lists what there is", self.database),
+        };
+        catalog::database(SIDE, &found.ok_or_else(missing)?)
+    }
+
+    async fn clock(&self) -> PortResult<Option<i64>> {
+        // 2.x answers now() only over a table, and only where that has a row
+        let stables = self.answer(&format!("show {}.stables", sql::ident(&self.database))).await?;
+        for record in stables.records() {
+            let Some(name) = record.text(&["name", "stable_name"]) else { continue };
+            match self.answer(&format!("select now() from {} limit 1", self.path(&name))).await {
+                Ok(answer) if answer.single().is_some() => return Ok(answer.single().and_then(number)),
+                Ok(_) => {}
+                Err(error) if error.is_away() => return Err(error),
+                // servers before 2.6 do not know the function
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn stables(&self) -> PortResult<Vec<Stable>> {
+        let answer = self.answer(&format!("show {}.stables", sql::ident(&self.database))).await?;
+        let names: Vec<_> = answer.records().filter_map(|record| record.text(&["name", "stable_name"])).collect();
+        let mut stables = Vec::new();
+        for name in names {
+            let described = self.described(&name).await?;
+            stables.push(Stable { name, columns: described.columns, tags: described.tags });
+        }
+        stables.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(stables)
+    }
+
+    async fn normal_tables(&self) -> PortResult<Vec<NormalTable>> {
+        let mut rows = self.pool.query(&format!("show {}.tables", sql::ident(&self.database))).await?;
+        let column = |name: &str| rows.columns().iter().position(|column| column.name.eq_ignore_ascii_case(name));
+        let (Some(table), Some(stable)) = (column("table_name"), column("stable_name")) else {
+            let message = "`show tables` names neither tables nor stables; is the source a 2.x server?".into();
+            return Err(PortError::Invalid { side: SIDE, message });
+        };
+        let mut names = Vec::new();
+        while let Some(block) = rows.next().await? {
+            let cell = |row, column| text(&block.cell(row, column).to_value()).unwrap_or_default();
+            names.extend((0..block.rows()).filter(|row| cell(*row, stable).is_empty()).map(|row| cell(row, table)));
+        }
+        drop(rows);
+        names.sort();
+        let mut tables = Vec::new();
+        for name in names {
+            let columns = self.described(&name).await?.columns;
+            tables.push(NormalTable { name, columns });
+        }
+        Ok(tables)
+    }
+
+    async fn stable_extent(&self, stable: &str) -> PortResult<Extent> {
+        self.extent(stable).await
+    }
+
+    async fn table_extent(&self, table: &str) -> PortResult<Extent> {
+        self.extent(table).await
+    }
+
+    fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>> {
+        let pages = async move {
+            let extents = if exact { Some(self.extents(stable).await?) } else { None };
+            let names = blocks(&self.pool, format!("select tbname from {}", self.path(stable)));
+            Ok::<_, PortError>(names.map(move |block| block.and_then(|block| page(&block, extents.as_ref()))))
+        };
+        stream::once(pages)
+            .flat_map(|pages| match pages {
+                Ok(pages) => pages.boxed(),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            })
+            .boxed()
+    }
+
+    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
+        let select = format!("select tbname,{} from {}", sql::list(&stable.tags), self.path(&stable.name));
+        let mut found = Vec::with_capacity(names.len());
+        for piece in sql::pieces(names, select.len() + 32, sql::SHORT_SQL) {
+            let answer = self.answer(&format!("{select}{}", sql::filter(&[&sql::named(&names[piece])]))).await?;
+            for mut row in answer.rows {
+                let tags = row.split_off(1);
+                found.extend(row.first().and_then(text).map(|name| TagRow { name, tags }));
+            }
+        }
+        Ok(found)
+    }
+
+    fn read<'a>(&'a self, table: &'a str, columns: Arc<[Column]>, period: Period) -> BoxStream<'a, PortResult<Block>> {
+        let within = columns.first().map(|first| sql::within(&first.name, period)).unwrap_or_default();
+        let path = self.path(table);
+        blocks(&self.pool, format!("select {} from {path}{}", sql::list(&columns), sql::filter(&[&within])))
+    }
+
+    fn read_many<'a>(
+        &'a self,
+        stable: &'a Stable,
+        names: &'a [String],
+        period: Period,
+    ) -> BoxStream<'a, PortResult<TableRuns>> {
+        let within = stable.columns.first().map(|first| sql::within(&first.name, period)).unwrap_or_default();
+        let select = format!("select tbname,{} from {}", sql::list(&stable.columns), self.path(&stable.name));
+        let pieces = sql::pieces(names, select.len() + within.len() + 32, sql::SHORT_SQL);
+        stream::iter(pieces)
+            .flat_map(move |piece| {
+                let filter = sql::filter(&[&sql::named(&names[piece]), &within]);
+                blocks(&self.pool, format!("{select}{filter}"))
+            })
+            .map(|block| {
+                let invalid = |message: String| PortError::Invalid { side: SIDE, message };
+                TableRuns::from_named(block?).map_err(|bad| invalid(format!("reading many subtables: {bad}")))
+            })
+            .boxed()
+    }
+
+    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        let answers = self.counts("count(*)", "", tables, period).await?;
+        // over nothing 2.x answers no row at all
+        Ok(answers.iter().map(|answer| unsigned(answer.single())).sum())
+    }
+
+    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
+        if let Tables::One { name } = tables {
+            return Ok(BTreeMap::from([(name.to_owned(), self.count(tables, period).await?)]));
+        }
+        let answers = self.counts("count(*)", " group by tbname", tables, period).await?;
+        let named = |row: &Vec<crate::batch::Value>| Some((text(row.get(1)?)?, unsigned(row.first())));
+        Ok(answers.iter().flat_map(|answer| answer.rows.iter().filter_map(named)).collect())
+    }
+}
+
+fn page(block: &Block, extents: Option<&BTreeMap<String, Extent>>) -> PortResult<Vec<Subtable>> {
+    let named = |row: usize| {
+        let name = text(&block.cell(row, 0).to_value()).unwrap_or_default();
+        let extent = extents.map(|extents| extents.get(&name).copied().unwrap_or(Extent::EMPTY));
+        Subtable { name, extent }
+    };
+    Ok((0..block.rows()).map(named).collect())
+}

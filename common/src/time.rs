@@ -1,0 +1,170 @@
+//! Time as the databases count it: whole units since 1970, in the precision of the database.
+//!
+//! A timestamp without its precision is never compared with another; a period is always half open.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What one unit of a database's timestamps is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub enum Precision {
+    /// Milliseconds, what a database has unless told otherwise.
+    #[default]
+    #[serde(rename = "ms")]
+    Milli,
+    /// Microseconds.
+    #[serde(rename = "us")]
+    Micro,
+    /// Nanoseconds.
+    #[serde(rename = "ns")]
+    Nano,
+}
+
+impl Precision {
+    /// Units in one second.
+    pub const fn per_second(self) -> i64 {
+        match self {
+            Self::Milli => 1_000,
+            Self::Micro => 1_000_000,
+            Self::Nano => 1_000_000_000,
+        }
+    }
+
+    /// The word that SQL uses: `ms`, `us` or `ns`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Milli => "ms",
+            Self::Micro => "us",
+            Self::Nano => "ns",
+        }
+    }
+
+    /// Reads the word that SQL uses.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "ms" => Some(Self::Milli),
+            "us" => Some(Self::Micro),
+            "ns" => Some(Self::Nano),
+            _ => None,
+        }
+    }
+
+    /// Units since 1970 for a wall time in milliseconds; clamped at the ends of what can be written.
+    pub const fn from_unix_millis(self, millis: i64) -> i64 {
+        millis.saturating_mul(self.per_second() / 1_000)
+    }
+
+    /// Wall time in milliseconds, rounded down.
+    pub const fn to_unix_millis(self, units: i64) -> i64 {
+        units.div_euclid(self.per_second() / 1_000)
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A half-open stretch of time `[from, to)` in the units of a database. `OPEN` ends are the ends of the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Period {
+    /// The first unit inside.
+    pub from: i64,
+    /// The first unit outside.
+    pub to: i64,
+}
+
+/// Two ends in the wrong order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a period must start before it ends, but {from} is after {to}")]
+pub struct BadPeriod {
+    from: i64,
+    to: i64,
+}
+
+impl Period {
+    /// All of time.
+    pub const ALL: Self = Self { from: i64::MIN, to: i64::MAX };
+
+    /// `[from, to)`; may be empty, never inverted.
+    pub const fn new(from: i64, to: i64) -> Result<Self, BadPeriod> {
+        if from > to { Err(BadPeriod { from, to }) } else { Ok(Self { from, to }) }
+    }
+
+    /// Whether a timestamp lies inside.
+    pub const fn contains(self, units: i64) -> bool {
+        self.from <= units && units < self.to
+    }
+
+    /// Whether nothing can lie inside.
+    pub const fn is_empty(self) -> bool {
+        self.from >= self.to
+    }
+
+    /// What lies in both; empty (at the later start) where they do not meet.
+    pub fn intersect(self, other: Self) -> Self {
+        let from = self.from.max(other.from);
+        Self { from, to: self.to.min(other.to).max(from) }
+    }
+
+    /// The part from `units` on.
+    pub fn starting_at(self, units: i64) -> Self {
+        let from = units.clamp(self.from, self.to);
+        Self { from, to: self.to }
+    }
+
+    /// Cuts into `n` neighbours of nearly equal length that tile it; fewer where it is too short for `n`.
+    pub fn cut(self, n: u32) -> Vec<Self> {
+        let (from, length) = (i128::from(self.from), i128::from(self.to) - i128::from(self.from));
+        let n = i128::from(n.max(1)).min(length.max(1));
+        let edge = |k: i128| i64::try_from(from + length * k / n).unwrap_or(self.to);
+        (0..n).map(|k| Self { from: edge(k), to: edge(k + 1) }).collect()
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = |units: i64| match units {
+            i64::MIN | i64::MAX => "open".to_owned(),
+            units => units.to_string(),
+        };
+        write!(f, "[{}, {})", end(self.from), end(self.to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_inverted_period_is_refused() {
+        assert!(Period::new(2, 1).is_err());
+        assert!(Period::new(1, 1).is_ok_and(Period::is_empty));
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_of_a_period_tile_it(from in any::<i64>(), to in any::<i64>(), n in 0_u32..200) {
+            let whole = Period { from: from.min(to), to: from.max(to) };
+            let pieces = whole.cut(n);
+            prop_assert_eq!(pieces[0].from, whole.from);
+            prop_assert_eq!(pieces[pieces.len() - 1].to, whole.to);
+            prop_assert!(pieces.windows(2).all(|pair| pair[0].to == pair[1].from));
+            prop_assert!(whole.is_empty() || pieces.iter().all(|piece| !piece.is_empty()));
+        }
+
+        #[test]
+        fn a_point_is_in_both_periods_exactly_if_it_is_in_what_they_share(
+            a in -9_i64..9, b in -9_i64..9, c in -9_i64..9, d in -9_i64..9, point in -10_i64..10,
+        ) {
+            let one = Period { from: a.min(b), to: a.max(b) };
+            let other = Period { from: c.min(d), to: c.max(d) };
+            let shared = one.intersect(other);
+            prop_assert_eq!(shared.contains(point), one.contains(point) && other.contains(point));
+        }
+    }
+}
