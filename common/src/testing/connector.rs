@@ -1,0 +1,38 @@
+//! The in-memory connector: whatever a spec names, it opens its one source and its one sink.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::server::MemServer;
+use super::sink::MemSink;
+use super::source::MemSource;
+use crate::port::{Connector, PortResult, Sink, Source};
+use crate::spec::Spec;
+
+/// Opens two servers in memory.
+#[derive(Debug, Clone)]
+pub struct MemConnector {
+    /// What is read.
+    pub source: Arc<MemServer>,
+    /// What is written to.
+    pub sink: Arc<MemServer>,
+}
+
+impl MemConnector {
+    /// Opens these.
+    pub fn new(source: Arc<MemServer>, sink: Arc<MemServer>) -> Self {
+        Self { source, sink }
+    }
+}
+
+#[async_trait]
+impl Connector for MemConnector {
+    async fn source(&self, _spec: &Spec) -> PortResult<Arc<dyn Source>> {
+        Ok(Arc::new(MemSource::new(Arc::clone(&self.source))))
+    }
+
+    async fn sink(&self, _spec: &Spec) -> PortResult<Arc<dyn Sink>> {
+        Ok(Arc::new(MemSink::new(Arc::clone(&self.sink))))
+    }
+}

@@ -1,0 +1,183 @@
+//! What both sides answer alike: tables looked up, rows counted, rows laid out as blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::call::Event;
+use super::database::MemTable;
+use super::server::State;
+use crate::batch::{Block, BlockBuilder, Run, TableRuns, Value};
+use crate::port::{PortResult, Tables};
+use crate::schema::{Column, NormalTable, Stable};
+use crate::time::Period;
+
+impl State {
+    pub(super) fn stable(&self, name: &str) -> PortResult<&Stable> {
+        self.database()?.stables.get(name).ok_or_else(|| self.missing(format!("stable {name:?}")))
+    }
+
+    pub(super) fn table(&self, name: &str) -> PortResult<&MemTable> {
+        self.database()?.tables.get(name).ok_or_else(|| self.missing(format!("table {name:?}")))
+    }
+
+    pub(super) fn stables(&self) -> PortResult<Vec<Stable>> {
+        Ok(self.database()?.stables.values().cloned().collect())
+    }
+
+    pub(super) fn normal_tables(&self) -> PortResult<Vec<NormalTable>> {
+        let normal = self.database()?.tables.iter().filter(|(_, table)| table.stable.is_none());
+        Ok(normal
+            .map(|(name, table)| NormalTable { name: name.clone(), columns: table.columns.to_vec() })
+            .collect())
+    }
+
+    /// Those of `names` that are subtables of the stable, each once, by name.
+    pub(super) fn subtables(&self, stable: &str, names: &[String]) -> PortResult<Vec<(&String, &MemTable)>> {
+        self.stable(stable)?;
+        let wanted: BTreeSet<&String> = names.iter().collect();
+        Ok(self.database()?.subtables_of(stable).filter(|(name, _)| wanted.contains(name)).collect())
+    }
+
+    pub(super) fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
+        // As on the real ones, rows outside KEEP are not seen.
+        let period = period.intersect(self.limits.keep);
+        let count = |table: &MemTable| u64::try_from(table.rows_in(period).count()).unwrap_or(u64::MAX);
+        let mut counts: BTreeMap<String, u64> = match tables {
+            Tables::One { name } => BTreeMap::from([(name.to_owned(), count(self.table(name)?))]),
+            Tables::Of { stable, names } => self
+                .subtables(stable, names)?
+                .into_iter()
+                .map(|(name, table)| (name.clone(), count(table)))
+                .collect(),
+        };
+        counts.retain(|_, rows| *rows > 0);
+        Ok(counts)
+    }
+
+    pub(super) fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        Ok(self.count_each(tables, period)?.values().sum())
+    }
+
+    /// The next block of one table's rows; without rows at the end of the period.
+    pub(super) fn rows_block(
+        &mut self,
+        name: &str,
+        columns: &Arc<[Column]>,
+        period: Period,
+    ) -> PortResult<Block> {
+        let mut page = Page::new(self, columns)?;
+        page.take(self, name, period)?;
+        let runs = page.finish(self)?;
+        self.note(&runs);
+        Ok(runs.block)
+    }
+
+    /// The next block of rows of many tables, and where the block after it starts.
+    pub(super) fn runs_block(
+        &mut self,
+        columns: &Arc<[Column]>,
+        names: &[String],
+        from: Cursor,
+        period: Period,
+    ) -> PortResult<(TableRuns, Cursor)> {
+        let mut page = Page::new(self, columns)?;
+        let mut at = from;
+        while let Some(name) = names.get(at.table) {
+            at = match page.take(self, name, period.starting_at(at.next))? {
+                Some(next) => Cursor { table: at.table, next },
+                None => Cursor { table: at.table + 1, next: period.from },
+            };
+            if page.is_full() {
+                break;
+            }
+        }
+        let runs = page.finish(self)?;
+        self.note(&runs);
+        Ok((runs, at))
+    }
+
+    fn note(&mut self, rows: &TableRuns) {
+        if rows.rows() == 0 {
+            return;
+        }
+        self.counters.blocks += 1;
+        self.counters.rows_read += u64::try_from(rows.rows()).unwrap_or(u64::MAX);
+        for run in &rows.runs {
+            let period = period_of(&rows.block, run.rows.clone());
+            self.tell(&Event::Read { table: run.table.clone(), rows: run.rows.len(), period });
+        }
+    }
+}
+
+/// Where the next block of a grouped read starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) table: usize,
+    pub(super) next: i64,
+}
+
+/// From the least timestamp of these rows to just past the greatest.
+pub(super) fn period_of(block: &Block, rows: std::ops::Range<usize>) -> Period {
+    let times = || rows.clone().filter_map(|row| block.timestamp(row));
+    let from = times().min().unwrap_or_default();
+    Period { from, to: times().max().unwrap_or(from).saturating_add(1) }
+}
+
+/// A block in the making.
+struct Page {
+    builder: BlockBuilder,
+    columns: Arc<[Column]>,
+    runs: Vec<Run>,
+    room: usize,
+}
+
+impl Page {
+    fn new(state: &State, columns: &Arc<[Column]>) -> PortResult<Self> {
+        let precision = state.database()?.database.precision;
+        let builder = BlockBuilder::new(Arc::clone(columns), precision);
+        Ok(Self {
+            builder,
+            columns: Arc::clone(columns),
+            runs: Vec::new(),
+            room: state.limits.block_rows.max(1),
+        })
+    }
+
+    fn is_full(&self) -> bool {
+        self.builder.rows() >= self.room
+    }
+
+    /// Takes rows of a table while there is room. Answers where the rest starts, `None` at the table's end.
+    fn take(&mut self, state: &State, name: &str, period: Period) -> PortResult<Option<i64>> {
+        let table = state.table(name)?;
+        let places = places(state, name, table, &self.columns)?;
+        let first = self.builder.rows();
+        let mut rest = None;
+        for (ts, row) in table.rows_in(period.intersect(state.limits.keep)) {
+            if self.is_full() {
+                rest = Some(*ts);
+                break;
+            }
+            let cells: Vec<Value> = places.iter().filter_map(|place| row.get(*place).cloned()).collect();
+            self.builder.push_row(&cells).map_err(|bad| state.invalid(format!("table {name:?}: {bad}")))?;
+        }
+        if self.builder.rows() > first {
+            self.runs.push(Run { table: name.to_owned(), rows: first..self.builder.rows() });
+        }
+        Ok(rest)
+    }
+
+    fn finish(self, state: &State) -> PortResult<TableRuns> {
+        let block = self.builder.finish().map_err(|bad| state.invalid(bad.to_string()))?;
+        Ok(TableRuns { block, runs: self.runs })
+    }
+}
+
+/// Where the wanted columns stand in a table; they are looked up by name.
+fn places(state: &State, name: &str, table: &MemTable, wanted: &[Column]) -> PortResult<Vec<usize>> {
+    let place = |column: &Column| {
+        let found = table.columns.iter().position(|own| own.name == column.name);
+        found.ok_or_else(|| state.missing(format!("column {:?} of table {name:?}", column.name)))
+    };
+    wanted.iter().map(place).collect()
+}
