@@ -1,0 +1,113 @@
+//! The table of all options: spellings, default, help, and which field each one is.
+
+use super::value::{Kind, OptionValue};
+use super::{Options, near};
+
+/// No option has a longer name; what is longer is something else in the wrong place.
+pub(crate) const MAX_KEY_BYTES: usize = 40;
+
+/// One option of a task.
+#[derive(Debug)]
+pub struct OptionKey {
+    /// Its canonical name. In DSNs and files case, `-` and `_` make no difference.
+    pub name: &'static str,
+    /// Other names operators know it by.
+    pub aliases: &'static [&'static str],
+    /// What holds if it is left out, in words.
+    pub default: &'static str,
+    /// One line for help, forms and documents.
+    pub help: &'static str,
+    pub(super) set: fn(&mut Options, &OptionValue) -> Result<(), String>,
+    /// The value as written, if it is not the default.
+    pub(super) get: fn(&Options) -> Option<OptionValue>,
+}
+
+/// All names and aliases.
+pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().flat_map(|key| std::iter::once(key.name).chain(key.aliases.iter().copied()))
+}
+
+/// The canonical name of any spelling.
+pub(crate) fn canonical(name: &str) -> Option<&'static str> {
+    find(name).map(|key| key.name)
+}
+
+pub(super) fn find(name: &str) -> Option<&'static OptionKey> {
+    let is = |known: &str| near::same_word(known, name);
+    KEYS.iter().find(|key| is(key.name) || key.aliases.iter().any(|alias| is(alias)))
+}
+
+fn put<T: Kind>(field: &mut T, value: &OptionValue) -> Result<(), String> {
+    *field = T::read(value)?;
+    Ok(())
+}
+
+fn shown<T: Kind + PartialEq>(options: &Options, field: impl Fn(&Options) -> &T) -> Option<OptionValue> {
+    let value = field(options);
+    (value != field(&Options::default())).then(|| value.write())
+}
+
+macro_rules! key {
+    ($name:literal $(or $alias:literal)*, $field:ident, $default:literal, $help:literal) => {
+        OptionKey {
+            name: $name,
+            aliases: &[$($alias),*],
+            default: $default,
+            help: $help,
+            set: |options, value| put(&mut options.$field, value),
+            get: |options| shown(options, |options| &options.$field),
+        }
+    };
+}
+
+/// Every option, in the order documents and forms show them.
+pub const KEYS: &[OptionKey] = &[
+    key!("mode", mode, "history", "which rows: history, realtime, or both (also `all`)"),
+    key!(
+        "schema",
+        schema,
+        "always",
+        "always: create the structure first; none: the target has it; only: no rows"
+    ),
+    key!("start", start, "open", "first moment to copy, with a zone, as 2024-01-31T00:00:00Z"),
+    key!("end", end, "open", "first moment not to copy any more, with a zone"),
+    key!(
+        "unit",
+        unit,
+        "chosen by density",
+        "length of one query's period, as 1d, 6h or 30m; a bare number is seconds"
+    ),
+    key!("retro" or "restro", retro, "0s", "how far before its start realtime looks back"),
+    key!("interval", interval, "1s", "how often realtime polls"),
+    key!("excursion", excursion, "500ms", "how long to wait for rows out of order before a period is read"),
+    key!(
+        "schema-polling-interval",
+        schema_polling_interval,
+        "5s",
+        "how often new subtables, tags and columns are looked for"
+    ),
+    key!("stables", stables, "all", "which stables: a comma list, or @file with one a line"),
+    key!(
+        "tables",
+        tables,
+        "all",
+        "which tables: {table} or {stable}.{table}, a comma list, or @file with one a line"
+    ),
+    key!("select-from-stable", select_from_stable, "chosen by density", "read many subtables with one query"),
+    key!("workers", workers, "CPU cores", "leases one worker copies at once"),
+    key!("write-concurrency", write_concurrency, "= workers", "writes in flight per worker"),
+    key!(
+        "fails-to",
+        fails_to,
+        "target",
+        "where rejected rows go: target, or a folder that all workers share"
+    ),
+    key!("assert", assert, "on", "create the target database if it is missing"),
+    key!("batch-size", batch_size, "by bytes", "most rows in one write"),
+    key!("max-sql-length", max_sql_length, "800000", "most bytes of SQL in one write"),
+    key!("timeout-per-table", timeout_per_table, "5m", "when to give up on one table"),
+    key!("update-tags", update_tags, "off", "compare and update the tags of subtables that exist"),
+    key!("libraryPath", library_path, "none", "libtaos for a native DSN that names none itself"),
+    key!("configDir", config_dir, "none", "configuration of libtaos for a native DSN that names none itself"),
+    key!("compression", compression, "off", "compress on the wire, where the client can"),
+];
