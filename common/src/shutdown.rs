@@ -137,4 +137,28 @@ mod tests {
         drop(stopper);
         assert!(tokio::time::timeout(BOUND, token.stopping()).await.is_err());
     }
+
+    #[tokio::test]
+    async fn the_first_signal_drains_and_the_second_aborts() {
+        let (stopper, token) = stop_pair();
+        let mut watching = Box::pin(stop_on_signals(stopper));
+        assert!(
+            (&mut watching).now_or_never().is_none(),
+            "polled once, so that it catches signals from here on"
+        );
+        signal_self("TERM").await;
+        tokio::select! {
+            _ = &mut watching => panic!("one signal is not the end of the watch"),
+            stopping = tokio::time::timeout(BOUND, token.stopping()) => stopping.unwrap(),
+        }
+        assert_eq!(token.state(), Stop::Drain);
+        signal_self("INT").await;
+        tokio::time::timeout(BOUND, watching).await.unwrap().unwrap();
+        assert_eq!(token.state(), Stop::Abort);
+    }
+
+    async fn signal_self(name: &str) {
+        let command = format!("kill -{name} {}", std::process::id());
+        assert!(tokio::process::Command::new("sh").args(["-c", &command]).status().await.unwrap().success());
+    }
 }
