@@ -1,0 +1,99 @@
+//! The records of members: who is there. For people and for placement; nothing safe rests on them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tdferry_common::id::{SessionId, WorkerId};
+
+use super::frame::{Damage, open, seal};
+
+const VERSION: u8 = 1;
+/// The last error of a source or sink is shown on one or two lines.
+const MAX_MESSAGE: usize = 400;
+
+/// A worker as it registered, and how it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WorkerRecord {
+    /// Which.
+    pub(crate) worker: WorkerId,
+    /// Its session: the record vanishes with it.
+    pub(crate) session: SessionId,
+    /// The machine it runs on.
+    pub(crate) host: String,
+    /// Its version of tdferry.
+    pub(crate) version: String,
+    /// How many leases it works on at once.
+    pub(crate) slots: u32,
+    /// Where it stands, such as `dc=a`.
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    /// It stops and takes nothing more.
+    #[serde(default)]
+    pub(crate) draining: bool,
+    /// What it waits for.
+    #[serde(default)]
+    pub(crate) waiting: Vec<WaitingRecord>,
+}
+
+/// Something a worker waits for, for one task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaitingRecord {
+    /// Whose.
+    pub(crate) task: String,
+    /// Which database.
+    pub(crate) what: WaitingFor,
+    /// The last error seen.
+    pub(crate) message: String,
+    /// Wall time in milliseconds since 1970, for display.
+    pub(crate) since_millis: i64,
+}
+
+/// Which database is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WaitingFor {
+    Source,
+    Sink,
+}
+
+/// A coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CoordinatorRecord {
+    /// Where it listens, for people.
+    pub(crate) address: String,
+    /// Its version of tdferry.
+    pub(crate) version: String,
+}
+
+impl WorkerRecord {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut record = self.clone();
+        for waiting in &mut record.waiting {
+            waiting.message.truncate(waiting.message.floor_char_boundary(MAX_MESSAGE));
+        }
+        encode_json(&record)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        decode_json(bytes)
+    }
+}
+
+impl CoordinatorRecord {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        encode_json(self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        decode_json(bytes)
+    }
+}
+
+fn encode_json(record: &impl Serialize) -> Vec<u8> {
+    // plain fields always have a JSON form; an empty payload would be refused when read
+    seal(VERSION, &serde_json::to_vec(record).unwrap_or_default())
+}
+
+fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Damage> {
+    serde_json::from_slice(open(VERSION, bytes)?).map_err(|_| Damage::Field("json"))
+}

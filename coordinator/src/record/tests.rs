@@ -1,0 +1,1 @@
+//! Golden files, round trips and damage.

@@ -1,0 +1,46 @@
+//! release, stall and orphan: a lease is deleted if it still is the one that was meant.
+
+use tdferry_common::lease::{LeaseKey, SeenLease};
+
+use super::Store;
+use super::error::StoreError;
+use super::guarded::{Answer, Guarded};
+use super::list::{StoredShard, lease_in};
+use crate::keys;
+
+/// What became of ending another's lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseEnded {
+    /// The lease that was seen is gone.
+    Ended,
+    /// Its shard moved on meanwhile: it lives, leave it.
+    Alive,
+}
+
+impl Store {
+    /// Gives a lease back as its shard stands. That it is gone already is fine. May be repeated.
+    pub(crate) async fn release(&self, key: &LeaseKey) -> Result<(), StoreError> {
+        let lease = keys::lease(&key.task, &key.shard);
+        self.run(Guarded::new("release").epoch(&lease, key.epoch).delete(lease)).await.map(drop)
+    }
+
+    /// Ends a lease that stalled or that its worker does not know of, if neither it nor its shard changed since.
+    pub(crate) async fn delete_lease(
+        &self,
+        seen: &SeenLease,
+        shard: &StoredShard,
+    ) -> Result<LeaseEnded, StoreError> {
+        let lease = keys::lease(&seen.key.task, &seen.key.shard);
+        let txn = Guarded::new("end lease")
+            .epoch(&lease, seen.key.epoch)
+            .unchanged(&keys::shard(&shard.task, shard.plan, &shard.shard.id), shard.changed)
+            .delete(lease.clone())
+            .otherwise_read(lease)
+            .otherwise_read(keys::shard(&shard.task, shard.plan, &shard.shard.id));
+        let Answer::Lost { mut reads, .. } = self.run(txn).await? else { return Ok(LeaseEnded::Ended) };
+        reads.truncate(1);
+        let now = reads.pop().flatten().map(|found| lease_in(&found)).transpose()?;
+        let same = now.is_some_and(|(epoch, _)| epoch == seen.key.epoch);
+        Ok(if same { LeaseEnded::Alive } else { LeaseEnded::Ended })
+    }
+}

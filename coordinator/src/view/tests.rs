@@ -1,0 +1,1 @@
+//! The mirror against what the store really holds.
