@@ -208,6 +208,11 @@ pub trait Sink: Send + Sync {
     /// The database as it is, or `None` where there is none of that name.
     async fn database(&self) -> PortResult<Option<Database>>;
 
+    /// Whether the user may create tables and write, as far as the server tells without being changed.
+    async fn may_write(&self) -> PortResult<()> {
+        Ok(())
+    }
+
     /// Creates the database if it is missing, by this statement's options (such as `PRECISION 'ms' KEEP 3650d`).
     async fn create_database(&self, options: &str) -> PortResult<()>;
 

@@ -1,0 +1,25 @@
+# Every target does its own set-up; nothing has to be installed first but a Rust toolchain (and apt, as root).
+SHELL := /bin/bash
+.PHONY: demo test lint bench sim setup
+
+demo: setup ## a whole migration between two stand-in servers, a worker killed half-way, every cell compared
+	cargo run --quiet --bin tdferry -- demo
+
+test: setup ## everything that can fail
+	cargo test --workspace --all-features
+	@deploy/say-real-servers
+
+lint: setup ## format, clippy, docs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --document-private-items
+
+SEEDS ?= 200
+sim: setup ## the cluster in simulation: make sim SEEDS=1000
+	TDFERRY_SIM_SEEDS=$(SEEDS) cargo test --package tdferry-cli --test simulation -- --nocapture
+
+bench: setup ## side by side with a plain loop, as ratios in one run
+	cargo run --release --quiet --bin tdferry-bench
+
+setup:
+	@deploy/setup

@@ -1,0 +1,69 @@
+//! The command line: words in, one validated command out, and help that teaches.
+
+use clap::{Parser, Subcommand};
+use tdferry_common::telemetry::LogConfig;
+
+use crate::exit::{Exit, Failure, HELP, Outcome};
+use crate::{coordinator, demo, output, run, shard, standin, task, worker};
+
+const TOUR: &str = "\
+Try it:            tdferry demo
+One migration:     tdferry run --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
+A cluster:         tdferry coordinator --store etcd://e1:2379,e2:2379,e3:2379
+                   tdferry worker --coordinator http://c1:7410,http://c2:7410 --label dc=a
+                   tdferry task create -f task.toml && tdferry task watch migrate-power";
+
+/// Moves TDengine 2.x databases to TDengine 3.x. Kill it at any moment, start it again: it goes on where it stopped.
+#[derive(Debug, Parser)]
+#[command(name = "tdferry", version, after_help = TOUR, after_long_help = format!("{TOUR}\n\n{HELP}"))]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Migrate one database, all in this process: coordinator, store and workers
+    Run(Box<run::RunArgs>),
+    /// Watch a whole migration between two stand-in servers, with a worker killed half-way
+    Demo(demo::DemoArgs),
+    /// Be a coordinator: plan tasks, hand out leases, keep every offset
+    Coordinator(coordinator::CoordinatorArgs),
+    /// Be a worker: claim leases, copy batches, commit offsets; or list the workers there are
+    Worker(worker::WorkerArgs),
+    /// Create, look at and control tasks
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Look at the shards of a task
+    #[command(subcommand)]
+    Shard(shard::ShardCommand),
+    /// Be a stand-in TDengine server, in memory, to try tdferry against
+    Standin(standin::StandinArgs),
+}
+
+impl Cli {
+    /// Runs the command; errors are printed here and nowhere else.
+    pub async fn run(self) -> Exit {
+        match self.execute().await {
+            Ok(exit) => exit,
+            Err(failure) => {
+                output::error(&failure.message);
+                failure.exit
+            }
+        }
+    }
+
+    async fn execute(self) -> Outcome {
+        let env = |name: &str| std::env::var(name).ok();
+        let log = LogConfig::from_env(&env).map_err(|error| Failure::new(Exit::Usage, error))?;
+        match self.command {
+            Command::Run(args) => Box::pin(run::run(*args, &log)).await,
+            Command::Demo(args) => Box::pin(demo::demo(args, &log)).await,
+            Command::Coordinator(args) => Box::pin(coordinator::coordinator(args, &log)).await,
+            Command::Worker(args) => Box::pin(worker::worker(args, &log)).await,
+            Command::Task(command) => Box::pin(task::task(command)).await,
+            Command::Shard(command) => Box::pin(shard::shard(command)).await,
+            Command::Standin(args) => Box::pin(standin::standin(args, &log)).await,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The `tdferry` command: one binary with every role and every verb.
+//!
+//! [`cli`] reads the command line; [`run`] is the whole system in one process; [`coordinator`] and [`worker`] are
+//! its roles as processes of their own; [`task`], [`shard`] and [`workers`] ask a coordinator; [`demo`] shows it
+//! all on two stand-ins; [`compare`] trusts nobody. [`output`] alone prints, [`exit`] says how a process ends.
+//!
+//! With the benches and the tests this is the only crate that sees both coordinator and worker.
+
+pub mod cli;
+pub mod compare;
+pub mod coordinator;
+pub mod demo;
+pub mod exit;
+pub mod output;
+mod remote;
+pub mod run;
+mod shard;
+mod standin;
+mod task;
+mod worker;
+

@@ -1,0 +1,141 @@
+//! `tdferry run`: one migration in one process, through the same coordinator, store, leases and workers as a cluster.
+
+mod args;
+mod bars;
+mod cluster;
+mod preflight;
+mod summary;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use args::RunArgs;
+pub use cluster::{Cluster, LocalWorker, store_file};
+pub use summary::Summary;
+use tdferry_common::port::Connector;
+use tdferry_common::secret::Secrets;
+use tdferry_common::shutdown::{StopToken, stop_on_signals, stop_pair};
+use tdferry_common::spec::Spec;
+use tdferry_common::tdengine::TdConnector;
+use tdferry_common::telemetry::LogConfig;
+use tdferry_common::timing::Timing;
+use tdferry_proto::status::ApiError;
+use tdferry_proto::v1::{self, admin_service_client::AdminServiceClient};
+use tokio::time::Instant;
+use tonic::transport::Channel;
+
+pub(crate) use self::bars::Bars;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+use crate::task::{answer, held};
+
+type Admin = AdminServiceClient<Channel>;
+
+/// Leases a worker copies at once unless told otherwise.
+pub fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+}
+
+pub(crate) async fn run(args: RunArgs, log: &LogConfig) -> Outcome {
+    let mut spec = args.spec()?;
+    log.install().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let memory = spec.keep_secrets_in_memory();
+    let timing = Timing::from_heartbeat(Duration::from_millis(args.heartbeat));
+    let connector = Arc::new(TdConnector::new(Secrets::from_process().with_memory(memory), timing));
+    if !store_file(&args.state)?.exists() {
+        preflight::check(connector.as_ref(), &spec).await?;
+    }
+    let mut cluster = Cluster::open(&args.state, timing).await?;
+    let outcome = migrate(&args, &mut cluster, connector, &spec).await;
+    cluster.close().await;
+    outcome
+}
+
+async fn migrate(
+    args: &RunArgs,
+    cluster: &mut Cluster,
+    connector: Arc<dyn Connector>,
+    spec: &Spec,
+) -> Outcome {
+    let mut admin = cluster.admin();
+    let task = open_task(&mut admin, connector.as_ref(), spec).await?;
+    let slots = args.slots.or(spec.options.workers).unwrap_or_else(cores);
+    for _ in 0..args.worker_count {
+        cluster.start_worker(Arc::clone(&connector), slots);
+    }
+    let (stopper, stop) = stop_pair();
+    tokio::spawn(stop_on_signals(stopper));
+    let started = Instant::now();
+    let mut bars = Bars::new(args.json);
+    let last = follow(&mut admin, &task, &stop, &mut bars).await;
+    bars.end();
+    let rows_at_start = task.progress.unwrap_or_default().totals.unwrap_or_default().written;
+    let summary = Summary::new(&last?, rows_at_start, started.elapsed().as_secs_f64());
+    if args.json { output::json(&summary) } else { output::data(&summary.text()) }
+    if summary.exit() == Exit::Interrupted {
+        output::say(&format!("stopped; run it again with --state {} to go on", args.state.display()));
+    }
+    Ok(summary.exit())
+}
+
+/// The task of an earlier run if it is the same one, else a new one.
+async fn open_task(admin: &mut Admin, connector: &dyn Connector, spec: &Spec) -> Result<v1::TaskView, Failure> {
+    let name = spec.name.to_string();
+    let json = spec.to_json().map_err(|error| Failure::new(Exit::Usage, error))?;
+    match admin.export_task(v1::ExportTaskRequest { name: name.clone() }).await {
+        Ok(stored) => {
+            if stored.into_inner().spec != json {
+                let message = format!(
+                    "the state folder holds a task `{name}` with other settings; name this one with --name, or choose another --state"
+                );
+                return Err(Failure::new(Exit::Usage, message));
+            }
+            output::say(&format!("going on with `{name}`"));
+            resume(admin, &name).await
+        }
+        Err(status) if matches!(ApiError::from(status.clone()), ApiError::NotFound(_)) => {
+            preflight::check(connector, spec).await?;
+            let request = v1::CreateTaskRequest { spec: json, allow_memory_secrets: true };
+            held(answer(admin.create_task(request).await)?.task)
+        }
+        Err(status) => Err(ApiError::from(status).into()),
+    }
+}
+
+/// A task that failed is tried again, one that was stopped goes on.
+async fn resume(admin: &mut Admin, name: &str) -> Result<v1::TaskView, Failure> {
+    let task = held(answer(admin.get_task(v1::GetTaskRequest { name: name.to_owned() }).await)?.task)?;
+    if task.state == "failed" {
+        let request = v1::RetryShardRequest { task: name.to_owned(), shard: String::new() };
+        answer(admin.retry_shard(request).await)?;
+    }
+    if task.control() == v1::Control::Run {
+        return Ok(task);
+    }
+    let request = v1::SetControlRequest { name: name.to_owned(), control: v1::Control::Run.into() };
+    held(answer(admin.set_control(request).await)?.task)
+}
+
+/// Shows the task until it ends or a signal comes; answers how it stood last.
+async fn follow(
+    admin: &mut Admin,
+    task: &v1::TaskView,
+    stop: &StopToken,
+    bars: &mut Bars,
+) -> Result<v1::TaskView, Failure> {
+    let request = v1::WatchTaskRequest { name: task.name.clone() };
+    let mut updates = answer(admin.watch_task(request).await)?;
+    let mut last = task.clone();
+    loop {
+        let update = tokio::select! {
+            update = updates.message() => update.map_err(|status| Failure::from(ApiError::from(status)))?,
+            () = stop.stopping() => return Ok(last),
+        };
+        let Some(update) = update else { return Ok(last) };
+        last = held(update.task)?;
+        bars.show(&last);
+        if last.terminal {
+            return Ok(last);
+        }
+    }
+}

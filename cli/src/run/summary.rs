@@ -1,0 +1,133 @@
+//! What a run says at its end, to people and to scripts.
+
+use serde::Serialize;
+use tdferry_proto::v1;
+
+use crate::exit::Exit;
+use crate::output::{count, duration};
+
+/// The summary: one JSON object with `--json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// The task's name.
+    pub task: String,
+    /// What it is now, such as `completed`.
+    pub state: String,
+    /// Subtables and normal tables that are through.
+    pub subtables: u64,
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes of the rows read.
+    pub bytes: u64,
+    /// Rows the target refused.
+    pub rejected: u64,
+    /// Rows that stood on the target beforehand.
+    pub rows_before: u64,
+    /// Rows the source's KEEP took while they were copied.
+    pub rows_expired: u64,
+    /// How long this process worked.
+    pub seconds: f64,
+    /// Rows this process wrote in each of them.
+    pub rows_per_second: f64,
+    /// Whether the counts of source and target agree in every shard.
+    pub verified: bool,
+    /// Why it failed, or what it waits for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+impl Summary {
+    /// The summary of a task of which this process wrote all but `before` rows within `seconds`.
+    pub fn new(task: &v1::TaskView, rows_at_start: u64, seconds: f64) -> Self {
+        let progress = task.progress.unwrap_or_default();
+        let totals = progress.totals.unwrap_or_default();
+        let completed = matches!(task.state.as_str(), "completed" | "completed with rejects");
+        let rows_here = totals.written.saturating_sub(rows_at_start);
+        Self {
+            task: task.name.clone(),
+            state: task.state.clone(),
+            subtables: progress.subtables_done,
+            rows: totals.written,
+            bytes: totals.bytes,
+            rejected: totals.rejected,
+            rows_before: totals.before.unwrap_or(0),
+            rows_expired: totals.expired,
+            seconds: (seconds * 1000.0).round() / 1000.0,
+            rows_per_second: rate(rows_here, seconds),
+            verified: completed && progress.shards_done == progress.shards,
+            reason: task.reason.clone(),
+        }
+    }
+
+    /// How the process ends by it.
+    pub fn exit(&self) -> Exit {
+        match self.state.as_str() {
+            "completed" => Exit::Complete,
+            "completed with rejects" => Exit::Rejects,
+            "failed" => Exit::Failed,
+            _ => Exit::Interrupted,
+        }
+    }
+
+    /// In lines for people.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "{}: {}. {} tables, {} rows in {} ({:.0} rows/s)",
+            self.task,
+            self.state,
+            count(self.subtables),
+            count(self.rows),
+            duration(whole(self.seconds)),
+            self.rows_per_second,
+        );
+        if self.verified {
+            text.push_str("; every shard's rows counted alike on both sides");
+        }
+        for (rows, what) in [
+            (self.rejected, "rejected by the target"),
+            (self.rows_before, "stood on the target beforehand"),
+            (self.rows_expired, "taken by the source's KEEP meanwhile"),
+        ] {
+            if rows > 0 {
+                text.push_str(&format!("; {} rows {what}", count(rows)));
+            }
+        }
+        if !self.reason.is_empty() {
+            text.push_str(&format!("\n{}", self.reason));
+        }
+        text
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown rounded to whole rows")]
+fn rate(rows: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { (rows as f64 / seconds).round() } else { 0.0 }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a short, positive time")]
+fn whole(seconds: f64) -> u64 {
+    seconds.max(0.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_counts_only_the_rows_of_this_process_in_its_rate() {
+        let totals = v1::Totals { written: 300, ..v1::Totals::default() };
+        let progress = v1::Progress { shards: 2, shards_done: 2, totals: Some(totals), ..v1::Progress::default() };
+        let task = v1::TaskView { state: "completed".into(), progress: Some(progress), ..v1::TaskView::default() };
+        let summary = Summary::new(&task, 100, 2.0);
+        assert_eq!((summary.rows, summary.rows_per_second, summary.verified), (300, 100.0, true));
+        assert_eq!(summary.exit(), Exit::Complete);
+    }
+
+    #[test]
+    fn only_a_completed_task_is_verified() {
+        let task = v1::TaskView { state: "failed".into(), ..v1::TaskView::default() };
+        let summary = Summary::new(&task, 0, 0.0);
+        assert!(!summary.verified);
+        assert_eq!((summary.exit(), summary.rows_per_second), (Exit::Failed, 0.0));
+    }
+}

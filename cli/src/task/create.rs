@@ -1,0 +1,81 @@
+//! `tdferry task create` and `import`: task files, checked here and again by the coordinator.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tdferry_common::spec::Spec;
+use tdferry_proto::v1;
+
+use super::{Client, answer, describe, held, view_json};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+use crate::remote::{RemoteArgs, connect};
+
+/// The task file.
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// The task file (TOML), or - for standard input
+    #[arg(short, long)]
+    file: PathBuf,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+/// Exported task files.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Task files (TOML)
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+pub(crate) async fn create(args: CreateArgs) -> Outcome {
+    let spec = read(&args.file)?;
+    let task = send(&mut connect(&args.remote).await?, &spec).await?;
+    if args.json { output::json(&view_json(&task)) } else { output::data(&describe(&task)) }
+    Ok(Exit::Complete)
+}
+
+/// All files are read before the first task is created, so that a bad one leaves nothing half done.
+pub(crate) async fn import(args: ImportArgs) -> Outcome {
+    let specs = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut client = connect(&args.remote).await?;
+    for spec in &specs {
+        let task = send(&mut client, spec).await?;
+        output::say(&format!("created `{}`", task.name));
+    }
+    Ok(Exit::Complete)
+}
+
+fn read(file: &PathBuf) -> Result<Spec, Failure> {
+    let usage = |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
+    let text = if file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|error| usage(error.to_string()))?;
+    let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
+    load_lists(&mut spec).map_err(|error| usage(error.to_string()))?;
+    spec.check_supported().map_err(|error| usage(error.to_string()))?;
+    spec.check_stored().map_err(|error| usage(error.to_string()))?;
+    Ok(spec)
+}
+
+/// Lists given as `@file` are read where the file is, so that no worker needs it.
+pub(crate) fn load_lists(spec: &mut Spec) -> Result<(), tdferry_common::options::OptionError> {
+    let read = |path: &std::path::Path| std::fs::read_to_string(path);
+    spec.options.stables.load_files(&read)?;
+    spec.options.tables.load_files(&read)
+}
+
+async fn send(client: &mut Client, spec: &Spec) -> Result<v1::TaskView, Failure> {
+    let spec = spec.to_json().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let request = v1::CreateTaskRequest { spec, allow_memory_secrets: false };
+    held(answer(client.create_task(request).await)?.task)
+}

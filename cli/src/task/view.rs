@@ -1,0 +1,129 @@
+//! A task as people and scripts see it.
+
+use serde_json::{Value as Json, json};
+use tdferry_proto::v1;
+
+use crate::exit::Exit;
+use crate::output::{bytes, count, duration};
+
+/// The columns of `task list`.
+pub(super) const COLUMNS: &[&str] = &["NAME", "STATE", "ROWS", "ROWS/S", "ETA", "SHARDS", "FROM", "TO"];
+
+pub(super) fn row(task: &v1::TaskView) -> Vec<String> {
+    let progress = task.progress.unwrap_or_default();
+    vec![
+        task.name.clone(),
+        task.state.clone(),
+        rows(&progress),
+        format!("{:.0}", progress.rows_per_second),
+        progress.eta_seconds.map_or_else(|| "-".into(), duration),
+        format!("{}/{}", progress.shards_done, progress.shards),
+        task.from.clone(),
+        task.to.clone(),
+    ]
+}
+
+fn rows(progress: &v1::Progress) -> String {
+    let written = progress.totals.unwrap_or_default().written;
+    format!("{} of ~{}", count(written), count(progress.rows_estimated.max(written)))
+}
+
+/// A task in lines for people.
+pub(crate) fn describe(task: &v1::TaskView) -> String {
+    let progress = task.progress.unwrap_or_default();
+    let totals = progress.totals.unwrap_or_default();
+    let mut lines = vec![
+        format!("{} ({}): {}", task.name, task.r#type, task.state),
+        format!("  from       {}", task.from),
+        format!("  to         {}", task.to),
+    ];
+    let mut line = |name: &str, text: String| lines.push(format!("  {name:<10} {text}"));
+    if !task.reason.is_empty() {
+        line("because", task.reason.clone());
+    }
+    for waiting in &task.waiting {
+        line("waiting", waiting.clone());
+    }
+    if let Some(found) = task.found {
+        let (subtables, normal) = (count(found.subtables), count(found.normal_tables));
+        line("found", format!("{} stables, {subtables} subtables, {normal} normal tables", count(found.stables)));
+    }
+    line("rows", format!("{}, {} rejected", rows(&progress), count(totals.rejected)));
+    line("bytes", bytes(precise(totals.bytes)));
+    let (done, failed) = (progress.shards_done, progress.shards_failed);
+    let leased = progress.shards_leased;
+    line("shards", format!("{done} of {} done, {leased} leased, {failed} failed", progress.shards));
+    if !task.terminal {
+        let eta = progress.eta_seconds.map_or_else(|| "not known yet".into(), duration);
+        line("rate", format!("{:.0} rows/s, {}/s", progress.rows_per_second, bytes(progress.bytes_per_second)));
+        line("eta", eta);
+    }
+    if totals.before.unwrap_or(0) > 0 {
+        line("before", format!("{} rows stood on the target beforehand", count(totals.before.unwrap_or(0))));
+    }
+    if totals.expired > 0 {
+        line("expired", format!("{} rows were taken by the source's KEEP meanwhile", count(totals.expired)));
+    }
+    lines.join("\n")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
+fn precise(number: u64) -> f64 {
+    number as f64
+}
+
+/// A task as one JSON object.
+pub(crate) fn view_json(task: &v1::TaskView) -> Json {
+    let progress = task.progress.unwrap_or_default();
+    let totals = progress.totals.unwrap_or_default();
+    json!({
+        "name": task.name,
+        "type": task.r#type,
+        "from": task.from,
+        "to": task.to,
+        "state": task.state,
+        "phase": task.phase,
+        "control": task.control().as_str_name().trim_start_matches("CONTROL_").to_lowercase(),
+        "reason": task.reason,
+        "waiting": task.waiting,
+        "terminal": task.terminal,
+        "created_unix_millis": task.created_unix_millis,
+        "ended_unix_millis": task.ended_unix_millis,
+        "found": task.found.map(|found| json!({
+            "stables": found.stables,
+            "subtables": found.subtables,
+            "normal_tables": found.normal_tables,
+            "rows": found.rows,
+            "bytes": found.bytes,
+            "shards": found.shards,
+        })),
+        "progress": {
+            "shards": progress.shards,
+            "shards_done": progress.shards_done,
+            "shards_failed": progress.shards_failed,
+            "shards_leased": progress.shards_leased,
+            "subtables": progress.subtables,
+            "subtables_done": progress.subtables_done,
+            "rows_estimated": progress.rows_estimated,
+            "rows_read": totals.read,
+            "rows_written": totals.written,
+            "rows_rejected": totals.rejected,
+            "rows_before": totals.before,
+            "rows_expired": totals.expired,
+            "bytes": totals.bytes,
+            "rows_per_second": progress.rows_per_second,
+            "bytes_per_second": progress.bytes_per_second,
+            "eta_seconds": progress.eta_seconds,
+        },
+    })
+}
+
+/// How a command that waited for the task ends.
+pub(super) fn exit(task: &v1::TaskView) -> Exit {
+    match task.state.as_str() {
+        "completed" => Exit::Complete,
+        "completed with rejects" => Exit::Rejects,
+        _ if task.terminal => Exit::Failed,
+        _ => Exit::Interrupted,
+    }
+}

@@ -1,0 +1,105 @@
+//! Two coordinators and four workers as processes of their own, on a real etcd: one task, one answer.
+
+mod support;
+
+use support::load::{self, SMALL};
+use support::process::{Answer, answer, started, wait};
+use support::servers::Servers;
+use tdferry_embedded::testing::RealEtcd;
+
+async fn coordinator(store: &str) -> (tokio::process::Child, String) {
+    let args = ["coordinator", "--listen", "127.0.0.1:0", "--store", store, "--heartbeat", "500ms"];
+    let (child, line) = started(&args, "listening on").await;
+    let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
+    (child, format!("http://{}", address.trim_end_matches(',')))
+}
+
+fn task_file(servers: &Servers) -> String {
+    let (from, to) = (servers.from("power"), servers.to("power"));
+    let by_reference = |dsn: String| dsn.replace(":taosdata@", ":${env:TDFERRY_TEST_PASSWORD}@");
+    format!(
+        "name = \"move-power\"\ntype = \"TDengine2\"\nfrom = '{}'\nto = '{}'\n",
+        by_reference(from),
+        by_reference(to)
+    )
+}
+
+async fn ask(coordinator: &str, args: &[&str]) -> Answer {
+    let args: Vec<_> = args.iter().copied().chain(["--coordinator", coordinator]).collect();
+    let answer = answer(&args).await;
+    assert_eq!(answer.code, 0, "{args:?}: {}", answer.stderr);
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_coordinators_and_four_workers_finish_one_task_on_a_real_etcd() {
+    let etcd = RealEtcd::start().await;
+    let servers = Servers::standins().await;
+    load::load(&servers.ask_source(), "power", SMALL, 11).await;
+    let store = format!("etcd://{}", etcd.endpoint().trim_start_matches("http://"));
+    let (one, first) = coordinator(&store).await;
+    let (two, second) = coordinator(&store).await;
+    let both = format!("{first},{second}");
+    let mut workers = Vec::new();
+    for _ in 0..4 {
+        let mut command = support::process::tdferry(&["worker", "--coordinator", &both, "--slots", "2"]);
+        command.env("TDFERRY_TEST_PASSWORD", "taosdata").stderr(std::process::Stdio::null());
+        workers.push(command.spawn().unwrap());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("task.toml");
+    std::fs::write(&file, task_file(&servers)).unwrap();
+    ask(&first, &["task", "create", "-f", file.to_str().unwrap()]).await;
+    // watched through one coordinator, created through the other
+    let watched = ask(&second, &["task", "watch", "move-power", "--json"]).await;
+    assert_eq!(watched.json()["state"], "completed", "{}", watched.stdout);
+    let (on_first, on_second) = (show(&first).await, show(&second).await);
+    assert_eq!(on_first, on_second, "both coordinators tell the same");
+    let workers_seen = ask(&first, &["worker", "list", "--json"]).await.json();
+    assert_eq!(workers_seen.as_array().map(Vec::len), Some(4), "{workers_seen}");
+    let compared = servers.compare("power", "power").await;
+    assert!(compared.is_equal(), "{:#?}", compared.differences);
+    let exported = ask(&second, &["task", "export", "move-power"]).await.stdout;
+    assert!(exported.contains("${env:TDFERRY_TEST_PASSWORD}") && !exported.contains("taosdata@"), "{exported}");
+    for mut child in workers.into_iter().chain([one, two]) {
+        terminate(&child);
+        let _ = child.wait().await;
+    }
+}
+
+/// Everything but the rates, which each coordinator measures for itself.
+async fn show(coordinator: &str) -> serde_json::Value {
+    let mut task = ask(coordinator, &["task", "show", "move-power", "--json"]).await.json();
+    let progress = task["progress"].as_object_mut().unwrap();
+    progress.retain(|key, _| !key.contains("per_second") && !key.contains("eta"));
+    task
+}
+
+fn terminate(child: &tokio::process::Child) {
+    if let Some(pid) = child.id() {
+        let _ = std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_stands_alone_keeps_its_tasks_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("state");
+    let servers = Servers::standins().await;
+    let file = folder.path().join("task.toml");
+    std::fs::write(&file, task_file(&servers)).unwrap();
+    let (child, address) = coordinator(store.to_str().unwrap()).await;
+    ask(&address, &["task", "create", "-f", file.to_str().unwrap()]).await;
+    ask(&address, &["task", "pause", "move-power"]).await;
+    ask(&address, &["task", "copy", "move-power", "again"]).await;
+    terminate(&child);
+    let ended = wait(child).await;
+    assert_eq!(ended.code, 0, "a coordinator that is told to stop ends well");
+    let (child, address) = coordinator(store.to_str().unwrap()).await;
+    let tasks = ask(&address, &["task", "list", "--json"]).await.json();
+    let names: Vec<_> = tasks.as_array().unwrap().iter().map(|task| task["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["again", "move-power"], "{tasks}");
+    assert_eq!(tasks[1]["control"], "pause", "{tasks}");
+    ask(&address, &["task", "delete", "again", "--yes"]).await;
+    terminate(&child);
+}

@@ -1,0 +1,100 @@
+//! A source and a target: stand-ins that always run, and real servers where the environment names them.
+
+use tdferry_cli::compare::{Comparison, Place, compare};
+use tdferry_common::dsn::Dsn;
+use tdferry_common::secret::Secrets;
+use tdferry_common::tdengine::Reader;
+use tdferry_standin::{Config, Flavor, Server};
+
+/// Names the 2.x server of the tests against real ones.
+const SOURCE: &str = "TDFERRY_TEST_SOURCE";
+/// Names the 3.x server of the tests against real ones.
+const SINK: &str = "TDFERRY_TEST_SINK";
+
+/// Two servers; stand-ins live as long as this does.
+pub struct Servers {
+    /// DSN of the source, without a database.
+    pub source: String,
+    /// DSN of the target, without a database.
+    pub target: String,
+    /// The stand-ins behind them, if they are stand-ins.
+    pub standins: Option<(Server, Server)>,
+}
+
+impl Servers {
+    /// Two stand-ins on free ports.
+    pub async fn standins() -> Self {
+        let source = Server::start(Config::new(Flavor::V26)).await.expect("the source starts");
+        let target = Server::start(Config::new(Flavor::V3)).await.expect("the target starts");
+        Self {
+            source: dsn(source.addr()),
+            target: dsn(target.addr()),
+            standins: Some((source, target)),
+        }
+    }
+
+    /// The real servers that the environment names; says loudly where it names none.
+    pub fn real() -> Option<Self> {
+        match (std::env::var(SOURCE), std::env::var(SINK)) {
+            (Ok(source), Ok(target)) => Some(Self { source, target, standins: None }),
+            _ => {
+                eprintln!("!! SKIPPED: {SOURCE} and {SINK} name no real servers");
+                None
+            }
+        }
+    }
+
+    /// The source's stand-in.
+    pub fn source_standin(&self) -> &Server {
+        &self.standins.as_ref().expect("stand-ins").0
+    }
+
+    /// The target's stand-in.
+    pub fn target_standin(&self) -> &Server {
+        &self.standins.as_ref().expect("stand-ins").1
+    }
+
+    /// The DSN of a database on the source.
+    pub fn from(&self, database: &str) -> String {
+        with_database(&self.source, database)
+    }
+
+    /// The DSN of a database on the target.
+    pub fn to(&self, database: &str) -> String {
+        with_database(&self.target, database)
+    }
+
+    /// Asks the source, or tells it something.
+    pub fn ask_source(&self) -> Reader {
+        reader(&self.source)
+    }
+
+    /// Asks the target, or tells it something.
+    pub fn ask_target(&self) -> Reader {
+        reader(&self.target)
+    }
+
+    /// Compares a database of the source with one of the target, cell by cell.
+    pub async fn compare(&self, source: &str, target: &str) -> Comparison {
+        let place = |text: &str, database: &str| {
+            Place::new(text.parse().expect("a DSN"), database, &Secrets::from_process()).expect("a place")
+        };
+        compare(&place(&self.source, source), &place(&self.target, target)).await.expect("both sides answer")
+    }
+}
+
+fn dsn(address: std::net::SocketAddr) -> String {
+    format!("taos+ws://root:taosdata@{address}")
+}
+
+fn with_database(dsn: &str, database: &str) -> String {
+    match dsn.split_once('?') {
+        Some((server, params)) => format!("{server}/{database}?{params}"),
+        None => format!("{dsn}/{database}"),
+    }
+}
+
+fn reader(dsn: &str) -> Reader {
+    let dsn: Dsn = dsn.parse().expect("a DSN");
+    Reader::new(&dsn, &Secrets::from_process()).expect("a reader")
+}
