@@ -61,17 +61,23 @@ pub fn push_value(out: &mut String, value: &Value) -> Result<(), NotSql> {
 /// A quote is doubled and a backslash is doubled: both versions read these two, and every other way of escaping
 /// is newer or differs between them. Control characters stand for themselves.
 pub fn push_quoted(out: &mut String, text: &str) -> Result<(), NotSql> {
-    if text.contains('\0') {
-        return Err(NUL);
-    }
+    let before = out.len();
     out.push('\'');
     let mut rest = text;
-    while let Some(at) = rest.find(['\'', '\\']) {
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'\'' | b'\\' | 0)) {
         let (plain, special) = rest.split_at(at);
         out.push_str(plain);
-        let doubled = if special.starts_with('\'') { "''" } else { "\\\\" };
-        out.push_str(doubled);
-        rest = special.get(1..).unwrap_or_default();
+        match special.split_at_checked(1) {
+            Some((special @ ("'" | "\\"), after)) => {
+                out.push_str(special);
+                out.push_str(special);
+                rest = after;
+            }
+            _ => {
+                out.truncate(before);
+                return Err(NUL);
+            }
+        }
     }
     out.push_str(rest);
     out.push('\'');
@@ -104,25 +110,18 @@ fn push_nchar(out: &mut String, text: Nchar<'_>) -> Result<(), NotSql> {
     out.push('\'');
     for code in text.codes() {
         let refusal = match char::from_u32(code) {
-            Some('\0') => Some(NUL),
-            Some('\'') => {
-                out.push_str("''");
-                None
-            }
-            Some('\\') => {
-                out.push_str("\\\\");
-                None
-            }
+            Some('\0') => NUL,
+            None => NOT_CHARACTERS,
             Some(character) => {
+                if matches!(character, '\'' | '\\') {
+                    out.push(character);
+                }
                 out.push(character);
-                None
+                continue;
             }
-            None => Some(NOT_CHARACTERS),
         };
-        if let Some(refusal) = refusal {
-            out.truncate(before);
-            return Err(refusal);
-        }
+        out.truncate(before);
+        return Err(refusal);
     }
     out.push('\'');
     Ok(())

@@ -17,6 +17,21 @@ const SCALES: [(f64, u64, usize); 7] = [
 ];
 /// Up to here every whole number is a double.
 const WHOLE_DOUBLES: f64 = 9_007_199_254_740_992.0;
+/// The two digits of every number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let (mut tens, mut at) = (b'0', 0);
+    while tens <= b'9' {
+        let mut ones = b'0';
+        while ones <= b'9' {
+            pairs[at] = [tens, ones];
+            ones += 1;
+            at += 1;
+        }
+        tens += 1;
+    }
+    pairs
+};
 /// The digits of `u64::MAX`.
 const MOST_DIGITS: usize = 20;
 
@@ -55,17 +70,18 @@ pub(super) fn push_single(out: &mut String, value: f32) {
 
 /// Appends `value` as a decimal of few digits if one reads back as the same.
 fn push_decimal(out: &mut String, value: f64, same: impl Fn(f64) -> bool) -> bool {
+    let size = value.abs();
+    if size >= WHOLE_DOUBLES || (size == 0.0 && value.is_sign_negative()) {
+        return false;
+    }
     for (scale, divisor, digits) in SCALES {
-        let scaled = (value.abs() * scale).round();
-        if scaled >= WHOLE_DOUBLES {
-            return false;
-        }
-        // Whole number and scale are exact, so this division rounds just as reading the text does.
-        if same((scaled / scale).copysign(value)) && (scaled > 0.0 || value.is_sign_positive()) {
+        let whole = nearest_whole(size * scale);
+        let scaled = to_double(whole);
+        // A whole number below 2^53 and its scale are exact, so this division rounds just as reading the text does.
+        if scaled < WHOLE_DOUBLES && same((scaled / scale).copysign(value)) {
             if value < 0.0 {
                 out.push('-');
             }
-            let whole = to_whole(scaled);
             push_unsigned(out, whole / divisor);
             if digits > 0 {
                 out.push('.');
@@ -86,24 +102,42 @@ fn push_general(out: &mut String, value: impl std::fmt::Debug) {
 fn push_padded(out: &mut String, mut value: u64, least_digits: usize) {
     let mut digits = [b'0'; MOST_DIGITS];
     let mut start = MOST_DIGITS;
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        if value == 0 && MOST_DIGITS - start >= least_digits {
-            break;
+    while value > 0 || MOST_DIGITS - start < least_digits {
+        let pair = PAIRS.get(usize::try_from(value % 100).unwrap_or_default()).copied().unwrap_or_default();
+        value /= 100;
+        start -= 2;
+        if let Some(place) = digits.get_mut(start..start + 2) {
+            place.copy_from_slice(&pair);
         }
-        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
-        value /= 10;
-        start = at;
+    }
+    // Pairs may have put one zero too many in front.
+    if MOST_DIGITS - start > least_digits && digits.get(start) == Some(&b'0') {
+        start += 1;
     }
     let text = digits.get(start..).and_then(|digits| std::str::from_utf8(digits).ok());
     out.push_str(text.unwrap_or_default());
 }
 
+/// The nearest whole number, as near as candidates need it: what is chosen is checked.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "not negative, and checked by its use"
+)]
+fn nearest_whole(value: f64) -> u64 {
+    (value + 0.5) as i64 as u64
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    reason = "the caller checks that it is below 2^53"
+)]
+fn to_double(value: u64) -> f64 {
+    value as i64 as f64
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "this rounding is what the server does for FLOAT")]
 fn narrow(value: f64) -> f32 {
     value as f32
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and below 2^53")]
-fn to_whole(value: f64) -> u64 {
-    value as u64
 }
