@@ -42,6 +42,8 @@ mod options;
 mod refusal;
 mod serve;
 mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod txn;
 mod watch;
 

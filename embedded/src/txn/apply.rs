@@ -18,7 +18,8 @@ impl Operation for PbPutRequest {
     type Answer = PbPutResponse;
 
     fn apply(self, state: &mut State, _now: Instant) -> Result<Self::Answer, Refusal> {
-        check_stored(state, &self)?;
+        check_lease(state, &self)?;
+        check_inherited(state, &self)?;
         let mut writer = Writer::begin(state);
         let answer = writer.put(&self);
         writer.end();
@@ -53,7 +54,10 @@ impl Operation for PbTxnRequest {
     fn apply(self, state: &mut State, _now: Instant) -> Result<Self::Answer, Refusal> {
         let path = choose(&state.history, &self);
         check_branch(&self, &path, &mut |op| match op {
-            PbTxnOpRequest::RequestPut(put) => check_stored(state, put),
+            PbTxnOpRequest::RequestPut(put) => {
+                check_inherited(state, put)?;
+                check_lease(state, put)
+            }
             _ => Ok(()),
         })?;
         check_branch(&self, &path, &mut |op| match op {
@@ -67,17 +71,16 @@ impl Operation for PbTxnRequest {
     }
 }
 
-/// What a put needs of the state before it.
-fn check_stored(state: &State, put: &PbPutRequest) -> Result<(), Refusal> {
+/// A put that keeps value or lease needs something to keep.
+fn check_inherited(state: &State, put: &PbPutRequest) -> Result<(), Refusal> {
     let inherits = put.ignore_value || put.ignore_lease;
-    let history = &state.history;
-    if inherits && history.get(&put.key, history.revision()).is_none() {
-        return Err(Refusal::KeyNotFound);
-    }
-    if put.lease != 0 && !state.leases.contains(put.lease) {
-        return Err(Refusal::LeaseNotFound);
-    }
-    Ok(())
+    let missing = inherits && state.history.get(&put.key, state.history.revision()).is_none();
+    if missing { Err(Refusal::KeyNotFound) } else { Ok(()) }
+}
+
+fn check_lease(state: &State, put: &PbPutRequest) -> Result<(), Refusal> {
+    let unknown = put.lease != 0 && !state.leases.contains(put.lease);
+    if unknown { Err(Refusal::LeaseNotFound) } else { Ok(()) }
 }
 
 /// Inside a transaction any revision but zero must lie between the last compaction and now.
