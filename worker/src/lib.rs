@@ -1,1 +1,32 @@
-//! worker
+//! The worker: claims leases, copies batches, commits offsets. Workers call, coordinators answer.
+//!
+//! Read in this order: [`runner`] opens a session and fills its slots; [`heartbeat`] keeps it; [`lease`] takes one
+//! lease from claim to end; [`survey`], [`schema`], [`create`] and [`copy`] are the kinds of work; [`structure`],
+//! [`target`] and [`rules`] hold the target's structure against the source's.
+//!
+//! Nothing here knows etcd, or any database but through `tdferry_common::port`. No thread of our own, no clock but
+//! tokio's, no randomness but the seed's.
+
+mod client;
+mod copy;
+mod counts;
+mod create;
+mod filter;
+mod fingerprint;
+mod heartbeat;
+mod held;
+mod lease;
+mod limits;
+mod rules;
+mod runner;
+mod schema;
+mod selection;
+mod session;
+mod sizing;
+mod structure;
+mod survey;
+mod target;
+mod waiting;
+
+pub use client::endpoint;
+pub use runner::{Deps, Worker, WorkerError};

@@ -1,0 +1,109 @@
+//! The copy shard: rows from source to sink from the offset on, then the counts of both sides held against each
+//! other. Data before offset, always.
+
+mod check;
+mod dense;
+mod feed;
+mod piece;
+mod sparse;
+mod verdict;
+mod write;
+
+use std::sync::Arc;
+
+use tdferry_common::options::SchemaMode;
+use tdferry_common::port::{Sink, Source};
+use tdferry_common::shard::Density;
+use tdferry_common::time::Period;
+
+use crate::counts::{self, Counter};
+use crate::create;
+use crate::lease::{Attempt, Ended, Finish, Worked};
+use crate::structure::Layout;
+use dense::{Step, Stretch};
+use write::Writer;
+
+/// What copying needs besides the attempt.
+struct Copy {
+    attempt: Arc<Attempt>,
+    source: Arc<dyn Source>,
+    sink: Arc<dyn Sink>,
+    layout: Arc<Layout>,
+    writer: Writer,
+}
+
+/// Copies what is not yet copied, and checks the counts of all.
+pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finish> {
+    let (source, sink) = (attempt.source().await?, attempt.sink().await?);
+    let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
+    let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
+    let copy = Copy { attempt, source, sink, layout: Arc::new(layout), writer };
+    copy.prepare().await?;
+    match density {
+        Density::Dense => copy.dense().await?,
+        Density::Sparse => sparse::copy(&copy, sparse::stable(&copy.layout)?).await?,
+    }
+    check::run(&copy).await?;
+    Ok(Finish::Commit)
+}
+
+impl Copy {
+    /// Before the first row of a shard: its tables are there, and what they hold already is counted and committed.
+    async fn prepare(&self) -> Worked<()> {
+        let Self { attempt, sink, .. } = self;
+        if attempt.ledger.totals().before.is_some() {
+            return Ok(());
+        }
+        let stable = &attempt.claimed.stable;
+        if attempt.spec.options.schema == SchemaMode::None && !stable.is_empty() {
+            create::all_there(attempt, sink.as_ref(), stable).await?;
+        }
+        let before = counts::all(attempt, Counter::Sink(sink.as_ref()), attempt.shard().period).await?;
+        attempt.ledger.advance(|_, totals| totals.before = Some(before));
+        attempt.ledger.settle().await;
+        Ok(())
+    }
+
+    async fn dense(&self) -> Worked<()> {
+        let ledger = &self.attempt.ledger;
+        let (range, whole) = (self.attempt.shard().range, self.attempt.shard().period);
+        let from = ledger.entry().offset;
+        let stretches = (from.index..range.to).map(move |index| {
+            let period = if index == from.index { whole.starting_at(from.next) } else { whole };
+            Stretch { index, period }
+        });
+        dense::copy(self, stretches, |step| {
+            ledger.advance(|offset, totals| match step {
+                Step::Rows { index, next, read, bytes, wrote } => {
+                    totals.read = totals.read.saturating_add(read);
+                    totals.bytes = totals.bytes.saturating_add(bytes);
+                    totals.written = totals.written.saturating_add(wrote.written);
+                    totals.rejected = totals.rejected.saturating_add(wrote.rejected);
+                    (offset.index, offset.next) = (index, next);
+                }
+                Step::Table { index } => {
+                    totals.tables = totals.tables.saturating_add(1);
+                    (offset.index, offset.next) = (index.saturating_add(1), whole.from);
+                }
+            })
+        })
+        .await
+    }
+
+    fn source(&self) -> Counter<'_> {
+        Counter::Source(self.source.as_ref())
+    }
+
+    fn sink(&self) -> Counter<'_> {
+        Counter::Sink(self.sink.as_ref())
+    }
+
+    fn period(&self) -> Period {
+        self.attempt.shard().period
+    }
+}
+
+/// A reader that did not come to its end.
+fn died(error: &tokio::task::JoinError) -> Ended {
+    Ended::Erred(format!("the reader died: {error}"))
+}

@@ -1,0 +1,155 @@
+//! How far an attempt has come: written by the work, read by the committer. It runs ahead of what is committed, by
+//! a bounded number of batches.
+//!
+//! Only what the sink has acknowledged is ever entered: data before offset.
+
+use std::time::Duration;
+
+use tdferry_common::offset::Offset;
+use tdferry_common::shard::{Checkpoint, Totals};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Batches that may be ahead of the last commit that was answered: a few seconds at the best rate ever measured
+/// (some 500 a second for one lease), so that it holds work up only when no coordinator answers.
+const MAX_UNCOMMITTED: u64 = 2_048;
+
+/// A place and the totals up to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Counts the changes.
+    pub(crate) version: u64,
+    pub(crate) offset: Offset,
+    pub(crate) totals: Totals,
+    /// Somebody waits for the commit.
+    urgent: bool,
+}
+
+/// The progress of one attempt.
+pub(crate) struct Ledger {
+    entry: watch::Sender<Entry>,
+    committed: watch::Sender<u64>,
+}
+
+impl Ledger {
+    /// Goes on from the lease's checkpoint.
+    pub(crate) fn from_checkpoint(checkpoint: &Checkpoint) -> Self {
+        let Checkpoint { offset, totals, .. } = *checkpoint;
+        Self {
+            entry: watch::Sender::new(Entry { version: 0, offset, totals, urgent: false }),
+            committed: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn entry(&self) -> Entry {
+        *self.entry.borrow()
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.entry().totals
+    }
+
+    /// Enters what has been acknowledged.
+    pub(crate) fn advance(&self, change: impl FnOnce(&mut Offset, &mut Totals)) {
+        self.entry.send_modify(|entry| {
+            let before = entry.offset;
+            change(&mut entry.offset, &mut entry.totals);
+            debug_assert!(before <= entry.offset, "promise S2: an offset never goes back");
+            entry.version += 1;
+        });
+    }
+
+    /// Returns once another batch may be begun.
+    pub(crate) async fn room(&self) {
+        let version = self.entry().version;
+        self.reached(version.saturating_sub(MAX_UNCOMMITTED)).await;
+    }
+
+    /// Returns once everything that was entered is committed.
+    pub(crate) async fn settle(&self) {
+        self.entry.send_modify(|entry| entry.urgent = true);
+        self.reached(self.entry().version).await;
+    }
+
+    async fn reached(&self, version: u64) {
+        // the sender is a field of this very ledger
+        let _ = self.committed.subscribe().wait_for(|committed| *committed >= version).await;
+    }
+
+    /// For the committer: up to here it is committed.
+    pub(super) fn committed(&self, version: u64) {
+        self.committed.send_replace(version);
+        self.entry.send_if_modified(|entry| {
+            entry.urgent &= entry.version > version;
+            false
+        });
+    }
+
+    /// For the committer: returns once there is something new to commit and its time has come, or somebody waits.
+    pub(super) async fn due(&self, since: Instant, interval: Duration) {
+        let committed = *self.committed.borrow();
+        let mut entries = self.entry.subscribe();
+        let _ = entries.wait_for(|entry| entry.version > committed).await;
+        tokio::select! {
+            biased;
+            _ = entries.wait_for(|entry| entry.urgent) => {}
+            () = sleep_until(since + interval) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tdferry_common::id::Epoch;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    fn ledger() -> Ledger {
+        let offset = Offset { index: 0, next: 0 };
+        Ledger::from_checkpoint(&Checkpoint {
+            epoch: Epoch(0),
+            seq: 0,
+            offset,
+            totals: Totals::default(),
+            sum: 0,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_falls_due_an_interval_after_the_last_one_and_only_with_something_new() {
+        let ledger = ledger();
+        let start = Instant::now();
+        assert!(ledger.due(start - INTERVAL, INTERVAL).now_or_never().is_none());
+        ledger.advance(|offset, _| offset.next = 5);
+        ledger.due(start, INTERVAL).await;
+        assert_eq!(Instant::now(), start + INTERVAL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_settles_does_not_wait_for_the_interval() {
+        let ledger = ledger();
+        ledger.advance(|offset, _| offset.next = 5);
+        let start = Instant::now();
+        tokio::join!(ledger.settle(), async {
+            ledger.due(start, INTERVAL).await;
+            ledger.committed(1);
+        });
+        assert_eq!(Instant::now(), start);
+        ledger.advance(|offset, _| offset.next = 6);
+        assert!(ledger.due(start, INTERVAL).now_or_never().is_none(), "the hurry is over");
+    }
+
+    #[test]
+    fn work_waits_when_too_many_batches_are_not_committed() {
+        let ledger = ledger();
+        for _ in 0..=MAX_UNCOMMITTED {
+            ledger.advance(|_, totals| totals.read += 1);
+        }
+        assert!(ledger.room().now_or_never().is_none());
+        ledger.committed(1);
+        assert!(ledger.room().now_or_never().is_some());
+    }
+}

@@ -1,0 +1,132 @@
+//! A lease from its claim to its end: the work, its commits, the orders about it, and what is told at the end.
+
+mod attempt;
+mod claimed;
+mod commit;
+mod ended;
+mod ledger;
+
+use std::sync::Arc;
+
+use rand::rngs::SmallRng;
+use tdferry_common::shard::{Outcome, ShardKind};
+use tdferry_common::spec::Spec;
+use tokio::time::{sleep, timeout};
+
+pub(crate) use attempt::{Attempt, Outage, within};
+pub(crate) use claimed::Claimed;
+use commit::Committer;
+pub(crate) use ended::{Ended, Worked};
+pub(crate) use ledger::Ledger;
+
+use crate::held::{Holding, Orders};
+use crate::session::Session;
+use crate::{copy, create, schema, survey};
+
+/// What is still to be told when the work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// That the shard is done.
+    Commit,
+    /// Nothing: the coordinator ended the lease with its answer.
+    Told,
+}
+
+/// Works on a lease until its end, whatever that is.
+pub(crate) async fn work(session: Arc<Session>, claimed: Claimed, holding: Holding, rng: SmallRng) {
+    let orders = holding.orders();
+    let abandoned = orders.clone();
+    let (kind, resumed) = (claimed.lease.shard.kind, claimed.lease.shard.checkpoint.offset);
+    tracing::info!(%kind, at = %resumed, "lease taken");
+    tokio::select! {
+        biased;
+        () = abandoned.abandoned() => tracing::info!("lease abandoned"),
+        () = Box::pin(attempt(&session, claimed, orders, rng)) => {}
+    }
+    drop(holding);
+}
+
+async fn attempt(session: &Arc<Session>, claimed: Claimed, orders: Orders, rng: SmallRng) {
+    let mut committer = Committer::new(session, &claimed);
+    let key = claimed.lease.key.clone();
+    let spec = match Spec::from_json(&claimed.spec) {
+        Ok(spec) => spec,
+        Err(error) => {
+            let ledger = Ledger::from_checkpoint(&claimed.lease.shard.checkpoint);
+            let reason = format!("the task cannot be read here: {error}");
+            return end(session, &mut committer, &ledger, Err(Ended::Erred(reason))).await;
+        }
+    };
+    let attempt = Arc::new(Attempt::new(Arc::clone(session), claimed, spec, orders.clone(), rng));
+    let ledger = Arc::clone(&attempt.ledger);
+    let worked = tokio::select! {
+        biased;
+        worked = Box::pin(perform(Arc::clone(&attempt))) => worked,
+        ended = committer.keep(&ledger) => Err(ended),
+        () = overdue(session, &orders) => Err(Ended::Drained),
+    };
+    let drained = worked == Err(Ended::Drained);
+    let ending = end(session, &mut committer, &ledger, worked);
+    if !drained {
+        return ending.await;
+    }
+    // nobody may be there to answer, and the process wants to end
+    let ended = timeout(session.timing.drain_grace, async {
+        ending.await;
+        release(session, key).await;
+    });
+    if ended.await.is_err() {
+        tracing::warn!("no coordinator took the last commit; its rows are copied again");
+    }
+}
+
+async fn perform(attempt: Arc<Attempt>) -> Worked<Finish> {
+    match attempt.shard().kind {
+        ShardKind::Survey => survey::run(&attempt).await,
+        ShardKind::Schema => schema::run(&attempt).await,
+        ShardKind::Create => create::run(&attempt).await,
+        ShardKind::Copy(density) => copy::run(attempt, density).await,
+    }
+}
+
+/// Returns when a drain was ordered and the work did not come to a good place in time.
+async fn overdue(session: &Session, orders: &Orders) {
+    orders.draining().await;
+    sleep(session.timing.drain_grace).await;
+}
+
+/// Tells how it ended. What a drain leaves to be released is for the caller.
+async fn end(session: &Session, committer: &mut Committer, ledger: &Ledger, worked: Worked<Finish>) {
+    let totals = ledger.totals();
+    let told = match worked {
+        Ok(Finish::Told) => Ok(()),
+        Ok(Finish::Commit) => committer.end(ledger, Outcome::Done).await,
+        Err(Ended::Drained) => committer.push(ledger).await,
+        Err(ended) => Err(ended),
+    };
+    let worker = session.worker;
+    let outcome = match told {
+        Ok(()) => {
+            return tracing::info!(%worker, read = totals.read, written = totals.written, "lease ended");
+        }
+        Err(Ended::Drained) => return,
+        Err(Ended::Lost(why)) => return tracing::warn!(why, "lease lost"),
+        Err(Ended::Erred(reason)) => {
+            tracing::warn!(reason, "attempt ended early");
+            Outcome::Erred { reason }
+        }
+        Err(Ended::Failed(reason)) => {
+            tracing::error!(reason, "shard failed");
+            Outcome::Failed { reason }
+        }
+    };
+    if let Err(error) = committer.end(ledger, outcome).await {
+        tracing::warn!(%error, "the end of the attempt could not be told");
+    }
+}
+
+async fn release(session: &Session, key: tdferry_common::lease::LeaseKey) {
+    if let Err(error) = session.client.release(key).await {
+        tracing::debug!(%error, "lease not released; it ends with the session");
+    }
+}

@@ -1,0 +1,162 @@
+//! The loop of one session: claims into free slots, one task for each lease, until the session or the worker ends.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tdferry_common::lease::LeaseKey;
+use tdferry_common::shutdown::StopToken;
+use tdferry_proto::status::ApiError;
+use tdferry_proto::v1;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tracing::Instrument;
+
+use super::Worker;
+use crate::heartbeat;
+use crate::held::Order;
+use crate::lease::{self, Claimed};
+use crate::session::Session;
+
+/// How a session ended.
+pub(super) enum Served {
+    /// The coordinator does not know it any more; nothing of it is held.
+    Lost,
+    /// All leases are given back.
+    Drained,
+    /// At once, leaving everything to expire.
+    Aborted,
+}
+
+type Claim = Pin<Box<dyn Future<Output = Result<v1::ClaimResponse, ApiError>> + Send>>;
+
+/// A claim under way is never dropped: its answer may bring leases.
+enum Claiming {
+    Rest { until: Instant },
+    Asked(Claim),
+}
+
+impl Worker {
+    pub(super) async fn serve(&mut self, session: &Arc<Session>, stop: &StopToken) -> Served {
+        let mut beats = Box::pin(heartbeat::keep(session, self.slots, stop));
+        let mut leases = JoinSet::new();
+        let mut claiming = Claiming::Rest { until: Instant::now() };
+        let mut draining = false;
+        loop {
+            if draining && leases.is_empty() && matches!(claiming, Claiming::Rest { .. }) {
+                return Served::Drained;
+            }
+            let used = u32::try_from(leases.len()).unwrap_or(u32::MAX);
+            let free = if draining { 0 } else { self.slots.saturating_sub(used) };
+            tokio::select! {
+                biased;
+                () = stop.aborted() => return Served::Aborted,
+                () = &mut beats => {
+                    session.held.order_all(Order::Abandon);
+                    leases.shutdown().await;
+                    return Served::Lost;
+                }
+                () = stop.stopping(), if !draining => {
+                    draining = true;
+                    session.held.order_all(Order::Drain);
+                }
+                Some(ended) = leases.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a lease's task died; the lease is found as an orphan");
+                    }
+                    claiming.at_once();
+                }
+                answer = claiming.answer(session, free) => {
+                    let taken = self.take(session, answer, &mut leases, draining);
+                    claiming = Claiming::Rest { until: self.next_claim(session, taken) };
+                }
+            }
+        }
+    }
+
+    /// Starts a task for each lease of an answer, and tells whether there may be more to claim.
+    fn take(
+        &mut self,
+        session: &Arc<Session>,
+        answer: Result<v1::ClaimResponse, ApiError>,
+        leases: &mut JoinSet<()>,
+        draining: bool,
+    ) -> bool {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(%error, "nothing claimed");
+                return false;
+            }
+        };
+        let any = !answer.leases.is_empty();
+        for claimed in answer.leases {
+            let key = claimed.key.clone();
+            match Claimed::try_from(claimed) {
+                Ok(claimed) => self.start(session, claimed, leases, draining),
+                Err(error) => {
+                    tracing::error!(%error, "a lease that cannot be read is given back");
+                    leases.spawn(give_back(Arc::clone(session), key));
+                }
+            }
+        }
+        any
+    }
+
+    fn start(&mut self, session: &Arc<Session>, claimed: Claimed, leases: &mut JoinSet<()>, draining: bool) {
+        let key = claimed.lease.key.clone();
+        let span = tracing::info_span!("lease", task = %key.task, shard = %key.shard, epoch = %key.epoch, worker = %self.id);
+        let holding = session.held.take(key.clone());
+        if draining {
+            session.held.order(&key, Order::Drain);
+        }
+        let rng = SmallRng::seed_from_u64(self.rng.random());
+        leases.spawn(lease::work(Arc::clone(session), claimed, holding, rng).instrument(span));
+    }
+
+    /// At once where leases were handed out; else later, and not all workers at the same moment.
+    fn next_claim(&mut self, session: &Session, taken: bool) -> Instant {
+        let poll = session.timing.claim_poll;
+        let wait =
+            if taken { std::time::Duration::ZERO } else { poll.mul_f64(self.rng.random_range(0.75..1.25)) };
+        Instant::now() + wait
+    }
+}
+
+impl Claiming {
+    fn at_once(&mut self) {
+        if let Self::Rest { until } = self {
+            *until = Instant::now();
+        }
+    }
+
+    /// Rests, asks, and returns what was answered. Safe to drop and call again.
+    async fn answer(&mut self, session: &Arc<Session>, free: u32) -> Result<v1::ClaimResponse, ApiError> {
+        loop {
+            match self {
+                Self::Asked(claim) => return claim.await,
+                Self::Rest { until } => {
+                    sleep_until(*until).await;
+                    if free == 0 {
+                        std::future::pending::<()>().await;
+                    }
+                    *self = Self::Asked(ask(Arc::clone(session), free));
+                }
+            }
+        }
+    }
+}
+
+fn ask(session: Arc<Session>, slots: u32) -> Claim {
+    let request = v1::ClaimRequest { session: session.id.0, worker: session.worker.0, slots };
+    Box::pin(async move { session.client.claim(request).await })
+}
+
+async fn give_back(session: Arc<Session>, key: Option<v1::LeaseKey>) {
+    let Some(Ok(key)) = key.map(LeaseKey::try_from) else { return };
+    if let Err(error) = session.client.release(key).await {
+        tracing::warn!(%error, "lease not released; it is found as an orphan");
+    }
+}

@@ -1,0 +1,230 @@
+//! The structure of both databases as copying needs it: what columns to read, and that the target takes them.
+//!
+//! It is asked for once for all leases of a task that begin at about the same time, and kept for a short while.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tdferry_common::port::{Side, Sink, Source};
+use tdferry_common::schema::{Column, Database, NormalTable, Stable};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::lease::{Attempt, Ended, Worked};
+use crate::target::{self, Mismatch, Of};
+
+/// Long enough that a burst of small shards asks once, short enough that a change is seen by those that follow.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// What is known, by task as stored.
+#[derive(Clone, Default)]
+pub(crate) struct Structures(Arc<std::sync::Mutex<BTreeMap<String, Arc<Mutex<Known>>>>>);
+
+#[derive(Default)]
+struct Known {
+    both: Option<(Instant, Arc<Both>)>,
+    normal: Option<(Instant, Arc<BTreeMap<String, NormalTable>>)>,
+}
+
+/// Databases and stables of both sides.
+pub(crate) struct Both {
+    pub(crate) source: Database,
+    pub(crate) target: Option<Database>,
+    source_stables: BTreeMap<String, Stable>,
+    target_stables: BTreeMap<String, Stable>,
+}
+
+/// The columns of a shard's tables.
+pub(crate) enum Layout {
+    /// All tables are of this stable.
+    Stable { stable: Stable, columns: Arc<[Column]> },
+    /// Each table has its own.
+    Normal(BTreeMap<String, Arc<[Column]>>),
+}
+
+impl Layout {
+    /// The columns of one table.
+    pub(crate) fn columns(&self, table: &str) -> Option<Arc<[Column]>> {
+        match self {
+            Self::Stable { columns, .. } => Some(Arc::clone(columns)),
+            Self::Normal(tables) => tables.get(table).cloned(),
+        }
+    }
+}
+
+impl Structures {
+    /// Both sides' databases and stables.
+    pub(crate) async fn both(
+        &self,
+        attempt: &Attempt,
+        source: &dyn Source,
+        sink: &dyn Sink,
+    ) -> Worked<Arc<Both>> {
+        let known = self.of(attempt);
+        let mut known = known.lock().await;
+        if let Some((_, both)) = known.both.as_ref().filter(|(at, _)| at.elapsed() < KEPT_FOR) {
+            return Ok(Arc::clone(both));
+        }
+        let both = Arc::new(ask_both(attempt, source, sink).await?);
+        known.both = Some((Instant::now(), Arc::clone(&both)));
+        Ok(both)
+    }
+
+    /// The source's normal tables by name.
+    async fn normal(
+        &self,
+        attempt: &Attempt,
+        source: &dyn Source,
+    ) -> Worked<Arc<BTreeMap<String, NormalTable>>> {
+        let known = self.of(attempt);
+        let mut known = known.lock().await;
+        if let Some((_, tables)) = known.normal.as_ref().filter(|(at, _)| at.elapsed() < KEPT_FOR) {
+            return Ok(Arc::clone(tables));
+        }
+        let listed =
+            attempt.ask("listing the normal tables", Side::Source, || source.normal_tables()).await?;
+        let tables = Arc::new(listed.into_iter().map(|table| (table.name.clone(), table)).collect());
+        known.normal = Some((Instant::now(), Arc::clone(&tables)));
+        Ok(tables)
+    }
+
+    /// Columns of the shard's tables, held against the target's. Where they do not fit the shard fails.
+    pub(crate) async fn layout(
+        &self,
+        attempt: &Attempt,
+        source: &dyn Source,
+        sink: &dyn Sink,
+    ) -> Worked<Layout> {
+        let both = self.both(attempt, source, sink).await?;
+        let database = both.target.as_ref().ok_or_else(|| no_database(attempt))?;
+        let mut mismatches: Vec<_> = target::hold_precision(&both.source, database).into_iter().collect();
+        let layout = if attempt.claimed.stable.is_empty() {
+            self.normal_layout(attempt, source, sink, &mut mismatches).await?
+        } else {
+            stable_layout(&both, &attempt.claimed.stable, &mut mismatches)?
+        };
+        if mismatches.is_empty() {
+            return Ok(layout);
+        }
+        self.forget(attempt);
+        Err(Ended::Failed(target::in_words(&mismatches)))
+    }
+
+    async fn normal_layout(
+        &self,
+        attempt: &Attempt,
+        source: &dyn Source,
+        sink: &dyn Sink,
+        mismatches: &mut Vec<Mismatch>,
+    ) -> Worked<Layout> {
+        let known = self.normal(attempt, source).await?;
+        let names = attempt.claimed.shard_names();
+        let tables: Vec<_> = names.iter().filter_map(|name| known.get(name)).collect();
+        if let Some(gone) = names.iter().find(|name| !known.contains_key(*name)) {
+            self.forget(attempt);
+            return Err(Ended::Failed(format!(
+                "the source has no normal table `{gone}` any more; create the task again without it"
+            )));
+        }
+        mismatches.extend(hold_normal(attempt, sink, &tables).await?);
+        let columns = |table: &&NormalTable| (table.name.clone(), Arc::from(table.columns.as_slice()));
+        Ok(Layout::Normal(tables.iter().map(columns).collect()))
+    }
+
+    /// Asks anew next time: a person may have altered something.
+    pub(crate) fn forget(&self, attempt: &Attempt) {
+        self.lock().remove(&attempt.claimed.spec);
+    }
+
+    fn of(&self, attempt: &Attempt) -> Arc<Mutex<Known>> {
+        Arc::clone(self.lock().entry(attempt.claimed.spec.clone()).or_default())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Mutex<Known>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn ask_both(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<Both> {
+    let by_name = |stables: Vec<Stable>| stables.into_iter().map(|one| (one.name.clone(), one)).collect();
+    let target = attempt.ask("reading the target database", Side::Sink, || sink.database()).await?;
+    let target_stables = match target {
+        Some(_) => attempt.ask("listing the target's stables", Side::Sink, || sink.stables()).await?,
+        None => Vec::new(),
+    };
+    let source_stables =
+        attempt.ask("listing the source's stables", Side::Source, || source.stables()).await?;
+    Ok(Both {
+        source: attempt.ask("reading the source database", Side::Source, || source.database()).await?,
+        target,
+        source_stables: by_name(source_stables),
+        target_stables: by_name(target_stables),
+    })
+}
+
+fn stable_layout(both: &Both, name: &str, mismatches: &mut Vec<Mismatch>) -> Worked<Layout> {
+    let gone = || Ended::Failed(format!("the source has no stable `{name}` any more; create the task again"));
+    let stable = both.source_stable(name).ok_or_else(gone)?.clone();
+    mismatches.extend(both.hold_stable(&stable));
+    let columns = Arc::from(stable.columns.as_slice());
+    Ok(Layout::Stable { stable, columns })
+}
+
+impl Both {
+    /// A stable of the source.
+    pub(crate) fn source_stable(&self, name: &str) -> Option<&Stable> {
+        self.source_stables.get(name)
+    }
+
+    /// A stable held against the target's of that name.
+    pub(crate) fn hold_stable(&self, stable: &Stable) -> Vec<Mismatch> {
+        let Some(found) = self.target_stables.get(&stable.name) else {
+            return vec![Mismatch::NoTable { kind: "stable", table: stable.name.clone() }];
+        };
+        let mut mismatches = target::hold_columns(&stable.name, Of::Column, &stable.columns, &found.columns);
+        mismatches.extend(target::hold_columns(&stable.name, Of::Tag, &stable.tags, &found.tags));
+        mismatches
+    }
+}
+
+/// Normal tables held against the target's of their names.
+pub(crate) async fn hold_normal(
+    attempt: &Attempt,
+    sink: &dyn Sink,
+    tables: &[&NormalTable],
+) -> Worked<Vec<Mismatch>> {
+    /// Each is described by itself: so many fit well into the time of one question.
+    const TABLES: usize = 500;
+    let mut mismatches = Vec::new();
+    for some in tables.chunks(TABLES) {
+        let names: Vec<_> = some.iter().map(|table| table.name.clone()).collect();
+        let found =
+            attempt.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
+        let found: BTreeMap<_, _> = found.iter().map(|table| (table.name.as_str(), table)).collect();
+        for table in some {
+            match found.get(table.name.as_str()) {
+                None => {
+                    mismatches.push(Mismatch::NoTable { kind: "normal table", table: table.name.clone() })
+                }
+                Some(there) => {
+                    mismatches.extend(target::hold_columns(
+                        &table.name,
+                        Of::Column,
+                        &table.columns,
+                        &there.columns,
+                    ));
+                }
+            }
+        }
+    }
+    Ok(mismatches)
+}
+
+/// The words for a target database that is not there.
+pub(crate) fn no_database(attempt: &Attempt) -> Ended {
+    let name = attempt.spec.target_database();
+    Ended::Failed(format!(
+        "the target has no database `{name}`; create it, or let the task create it with `schema=always` and `assert=true`, then retry"
+    ))
+}

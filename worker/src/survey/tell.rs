@@ -1,0 +1,213 @@
+//! The catalog told part by part: first its sums, then stable by stable its subtables, then what a second listing
+//! found.
+
+use futures_util::TryStreamExt;
+use tdferry_common::options::Options;
+use tdferry_common::port::{PortResult, Side, Source, Subtable};
+use tdferry_common::schema::{Extent, NormalTable, Stable};
+use tdferry_common::task::Cutoff;
+use tdferry_common::time::{Period, Precision};
+use tdferry_proto::v1::{self, survey_request::Part};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::filter::Filter;
+use crate::lease::{Attempt, within};
+use crate::selection::{self, Listing, Selection};
+use crate::{fingerprint, sizing};
+
+/// Subtables in one message: with the longest names some 400 KB, a tenth of what gRPC takes by itself.
+const PAGE: usize = 2_000;
+
+/// Listing everything may take this much longer than one question.
+const LISTING_LIMITS: u32 = 4;
+
+/// Where the parts go. A receiver that is gone is an answer that has come early, so it is no error here.
+struct Told<'a> {
+    attempt: &'a Attempt,
+    source: &'a dyn Source,
+    filter: Filter,
+    parts: mpsc::Sender<v1::SurveyRequest>,
+    /// Surveys that the source broke off before this one.
+    tries: u32,
+}
+
+/// Reads the catalog and tells it.
+pub(super) async fn catalog(
+    attempt: &Attempt,
+    source: &dyn Source,
+    parts: mpsc::Sender<v1::SurveyRequest>,
+    tries: u32,
+) -> PortResult<()> {
+    let filter = Filter::new(&attempt.spec.options);
+    let mut told = Told { attempt, source, filter, parts, tries };
+    let version = told.ask(source.version()).await?;
+    let database = told.ask(source.database()).await?;
+    let cutoff = told.cutoff(database.precision).await?;
+    // rows of the last moments before T0 may still arrive: nothing that ends there is planned before this
+    let settled = Instant::now() + attempt.spec.options.excursion;
+    let selection = told.select().await?;
+    let extents = told.extents(&selection).await?;
+    told.start(&selection, &extents, version, cutoff).await;
+    for (taken, extent) in selection.stables.iter().zip(&extents.stables) {
+        told.stable(&taken.stable, taken.tables.unwrap_or(0), *extent).await?;
+    }
+    told.normal_tables(&selection.normal_tables, &extents.normal).await;
+    sleep_until(settled).await;
+    told.end().await
+}
+
+/// What stables and normal tables hold, in the order of the selection.
+struct Extents {
+    stables: Vec<Extent>,
+    normal: Vec<Extent>,
+}
+
+impl Told<'_> {
+    async fn ask<T>(&self, question: impl Future<Output = PortResult<T>>) -> PortResult<T> {
+        within(self.attempt.session.timing.database_request, self.tries, Side::Source, question).await
+    }
+
+    /// Lists everything, with a filter of its own: the first and the last listing are independent.
+    async fn select(&self) -> PortResult<Selection> {
+        let limit = self.attempt.session.timing.database_request * LISTING_LIMITS;
+        let mut filter = Filter::new(&self.attempt.spec.options);
+        let select = selection::select(self.source, &mut filter, Listing::Always);
+        within(limit, self.tries, Side::Source, select).await
+    }
+
+    async fn say(&self, part: Part) {
+        let _ = self.parts.send(v1::SurveyRequest { part: Some(part) }).await;
+    }
+
+    /// T0: by the source's clock where it can be asked, else by this machine's.
+    async fn cutoff(&self, precision: Precision) -> PortResult<Cutoff> {
+        let clock = self.ask(self.source.clock()).await?;
+        let own = || precision.from_unix_millis(self.attempt.session.clock.wall_millis());
+        Ok(Cutoff { units: clock.unwrap_or_else(own), precision, from_source: clock.is_some() })
+    }
+
+    async fn extents(&self, selection: &Selection) -> PortResult<Extents> {
+        let mut extents = Extents { stables: Vec::new(), normal: Vec::new() };
+        for taken in &selection.stables {
+            extents.stables.push(self.ask(self.source.stable_extent(&taken.stable.name)).await?);
+        }
+        for table in &selection.normal_tables {
+            extents.normal.push(self.ask(self.source.table_extent(&table.name)).await?);
+        }
+        Ok(extents)
+    }
+
+    async fn start(&self, selection: &Selection, extents: &Extents, version: String, cutoff: Cutoff) {
+        let lease = &self.attempt.claimed.lease;
+        let rows = extents
+            .stables
+            .iter()
+            .chain(&extents.normal)
+            .fold(0_u64, |sum, one| sum.saturating_add(one.rows));
+        let stables: Vec<_> = selection.stables.iter().map(|taken| &taken.stable).collect();
+        let start = v1::SurveyStart {
+            key: Some(lease.key.clone().into()),
+            fence: lease.fence,
+            version,
+            cutoff: Some(cutoff.into()),
+            period: Some(history(&self.attempt.spec.options, cutoff).into()),
+            stables: length(&selection.stables),
+            normal_tables: length(&selection.normal_tables),
+            subtables: selection.stables.iter().filter_map(|taken| taken.tables).sum(),
+            rows,
+            fingerprint: fingerprint::of(&stables, &selection.normal_tables),
+        };
+        self.say(Part::Start(start)).await;
+    }
+
+    async fn stable(&mut self, stable: &Stable, tables: u64, extent: Extent) -> PortResult<()> {
+        let heading = v1::SurveyStable {
+            name: stable.name.clone(),
+            rows: extent.rows,
+            tables,
+            period: extent.period.map(Into::into),
+            row_bytes: sizing::row_bytes(&stable.columns),
+        };
+        self.say(Part::Stable(heading)).await;
+        let mut pages = self.source.subtables(&stable.name, tables <= sizing::EXACT_TABLES);
+        while let Some(mut page) = self.ask(pages.try_next()).await? {
+            page.retain(|subtable| self.filter.takes_subtable(&stable.name, &subtable.name));
+            self.pages(page.into_iter().map(subtable).collect()).await;
+        }
+        Ok(())
+    }
+
+    async fn normal_tables(&self, tables: &[NormalTable], extents: &[Extent]) {
+        if tables.is_empty() {
+            return;
+        }
+        let widest = tables.iter().map(|table| sizing::row_bytes(&table.columns)).max();
+        let heading = v1::SurveyStable {
+            name: String::new(),
+            rows: extents.iter().fold(0, |sum, one| sum.saturating_add(one.rows)),
+            tables: length(tables),
+            period: extents.iter().filter_map(|one| one.period).reduce(spanning).map(Into::into),
+            row_bytes: widest.unwrap_or(0),
+        };
+        self.say(Part::Stable(heading)).await;
+        let counted = |(table, extent): (&NormalTable, &Extent)| Subtable {
+            name: table.name.clone(),
+            extent: Some(*extent),
+        };
+        self.pages(tables.iter().zip(extents).map(counted).map(subtable).collect()).await;
+    }
+
+    async fn pages(&self, subtables: Vec<v1::SurveySubtable>) {
+        let mut rest = subtables.into_iter();
+        loop {
+            let subtables: Vec<_> = rest.by_ref().take(PAGE).collect();
+            if subtables.is_empty() {
+                return;
+            }
+            self.say(Part::Page(v1::SurveyPage { subtables })).await;
+        }
+    }
+
+    /// Lists all again: what was told must be what is there now.
+    async fn end(&self) -> PortResult<()> {
+        let again = self.select().await?;
+        let end = v1::SurveyEnd {
+            subtables: again.stables.iter().filter_map(|taken| taken.tables).sum(),
+            normal_tables: length(&again.normal_tables),
+        };
+        self.say(Part::End(end)).await;
+        Ok(())
+    }
+}
+
+/// What the task's start and end leave of the time before T0.
+fn history(options: &Options, cutoff: Cutoff) -> Period {
+    let from = options.start.map_or(i64::MIN, |at| units(at.as_nanosecond(), cutoff.precision));
+    let to = options.end.map_or(i64::MAX, |at| units(at.as_nanosecond(), cutoff.precision));
+    Period { from, to: to.max(from) }.intersect(Period { from: i64::MIN, to: cutoff.units })
+}
+
+/// The first whole unit that is not before this moment, so that half-open stays half-open.
+fn units(unix_nanos: i128, precision: Precision) -> i64 {
+    let nanos_a_unit = i128::from(Precision::Nano.per_second() / precision.per_second());
+    let units = unix_nanos.div_euclid(nanos_a_unit) + i128::from(unix_nanos.rem_euclid(nanos_a_unit) > 0);
+    i64::try_from(units).unwrap_or(if unix_nanos < 0 { i64::MIN } else { i64::MAX })
+}
+
+fn spanning(one: Period, other: Period) -> Period {
+    Period { from: one.from.min(other.from), to: one.to.max(other.to) }
+}
+
+fn subtable(subtable: Subtable) -> v1::SurveySubtable {
+    let Subtable { name, extent } = subtable;
+    v1::SurveySubtable {
+        name,
+        rows: extent.map(|extent| extent.rows),
+        period: extent.and_then(|extent| extent.period).map(Into::into),
+    }
+}
+
+fn length<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
+}

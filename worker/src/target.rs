@@ -1,0 +1,172 @@
+//! The target's structure held against the source's: name, type, length, precision. Pure.
+//!
+//! A real 3.x server accepts a block with a column that its table lacks, drops that column's data and misaligns the
+//! rest. So nothing is written before this has found no difference.
+
+use std::fmt;
+
+use tdferry_common::schema::{Column, DataType, Database};
+
+/// What a difference is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Column,
+    Tag,
+}
+
+/// A way in which the target cannot take what the source has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// The target lacks a stable or a normal table.
+    NoTable { kind: &'static str, table: String },
+    /// The target's table lacks a column or tag.
+    NoColumn { table: String, of: Of, column: Column },
+    /// The types are not the same, or the target's is too short.
+    OtherType { table: String, of: Of, source: Column, target: Column },
+    /// The databases count time in other units.
+    OtherPrecision { source: Box<Database>, target: Box<Database> },
+}
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Column => "column",
+            Self::Tag => "tag",
+        })
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTable { kind, table } => write!(f, "the target has no {kind} `{table}`"),
+            Self::NoColumn { table, of, column } => {
+                write!(f, "`{table}` lacks the {of} `{}` {} at the target", column.name, column.sql_type())
+            }
+            Self::OtherType { table, of, source, target } => write!(
+                f,
+                "`{table}` has the {of} `{}` as {} at the target and as {} at the source",
+                source.name,
+                target.sql_type(),
+                source.sql_type()
+            ),
+            Self::OtherPrecision { source, target } => write!(
+                f,
+                "the target database `{}` has the precision {} and the source `{}` has {}",
+                target.name, target.precision, source.name, source.precision
+            ),
+        }
+    }
+}
+
+/// Holds the databases' precisions against each other.
+pub(crate) fn hold_precision(source: &Database, target: &Database) -> Option<Mismatch> {
+    (source.precision != target.precision).then(|| Mismatch::OtherPrecision {
+        source: Box::new(source.clone()),
+        target: Box::new(target.clone()),
+    })
+}
+
+/// Holds a table's columns, or tags, against each other. What the target has beyond the source does no harm.
+pub(crate) fn hold_columns(table: &str, of: Of, source: &[Column], target: &[Column]) -> Vec<Mismatch> {
+    source.iter().filter_map(|column| hold_column(table, of, column, target)).collect()
+}
+
+fn hold_column(table: &str, of: Of, source: &Column, target: &[Column]) -> Option<Mismatch> {
+    let table = table.to_owned();
+    let Some(found) = target.iter().find(|column| column.name == source.name) else {
+        return Some(Mismatch::NoColumn { table, of, column: source.clone() });
+    };
+    (!takes(found, source)).then(|| Mismatch::OtherType {
+        table,
+        of,
+        source: source.clone(),
+        target: found.clone(),
+    })
+}
+
+fn takes(target: &Column, source: &Column) -> bool {
+    let long_enough = match source.data_type {
+        DataType::Binary | DataType::Nchar => target.length >= source.length,
+        _ => true,
+    };
+    target.data_type == source.data_type && long_enough
+}
+
+/// Differences in one line, some of them by name, with what to do.
+pub(crate) fn in_words(mismatches: &[Mismatch]) -> String {
+    /// More would not be read.
+    const SHOWN: usize = 10;
+    let shown: Vec<_> = mismatches.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = match mismatches.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let shown = shown.join("; ");
+    format!(
+        "the target does not fit the source: {shown}{more}; nothing was written; alter the target, then retry"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tdferry_common::time::Precision;
+
+    use super::*;
+
+    fn column(name: &str, data_type: DataType, length: u32) -> Column {
+        Column { name: name.into(), data_type, length }
+    }
+
+    fn held(source: Column, target: &[Column]) -> Vec<String> {
+        hold_columns("meters", Of::Column, &[source], target).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_target_that_is_equal_or_wider_fits() {
+        let target = [column("extra", DataType::Int, 4), column("c", DataType::Nchar, 20)];
+        assert!(held(column("c", DataType::Nchar, 20), &target).is_empty());
+        assert!(held(column("c", DataType::Nchar, 10), &target).is_empty());
+    }
+
+    #[test]
+    fn a_difference_names_table_column_and_both_types() {
+        let source = column("c", DataType::Binary, 20);
+        let cases = [
+            (vec![], "`meters` lacks the column `c` BINARY(20) at the target"),
+            (
+                vec![column("C", DataType::Binary, 20)],
+                "`meters` lacks the column `c` BINARY(20) at the target",
+            ),
+            (
+                vec![column("c", DataType::Binary, 19)],
+                "`meters` has the column `c` as BINARY(19) at the target and as BINARY(20) at the source",
+            ),
+            (
+                vec![column("c", DataType::Nchar, 20)],
+                "`meters` has the column `c` as NCHAR(20) at the target and as BINARY(20) at the source",
+            ),
+        ];
+        for (target, words) in cases {
+            assert_eq!(held(source.clone(), &target), [words]);
+        }
+    }
+
+    #[test]
+    fn another_precision_is_a_difference() {
+        let database = |precision| Database { name: "d".into(), precision, ..Database::default() };
+        assert_eq!(hold_precision(&database(Precision::Nano), &database(Precision::Nano)), None);
+        let found = hold_precision(&database(Precision::Micro), &database(Precision::Milli));
+        assert!(found.unwrap().to_string().contains("precision ms and the source `d` has us"));
+    }
+
+    #[test]
+    fn many_differences_are_counted_not_listed() {
+        let none = |n: usize| Mismatch::NoTable { kind: "stable", table: format!("s{n}") };
+        let words = in_words(&(0..12).map(none).collect::<Vec<_>>());
+        assert!(
+            words.contains("`s9`") && !words.contains("`s10`") && words.contains("and 2 more"),
+            "{words}"
+        );
+    }
+}
