@@ -171,6 +171,23 @@ async fn a_cut_read_fails_after_some_rows_and_a_stopped_server_fails_every_call(
 }
 
 #[tokio::test]
+async fn a_read_whose_end_got_lost_gives_all_rows_and_then_fails() {
+    let server = MemServer::source(meters());
+    server.set_faults(Some(FaultPlan::new(1, 1, 1_000).only(&[Fault::After]).within(&[Call::Read])));
+    let source = MemSource::new(Arc::clone(&server));
+    let columns = Arc::clone(&server.held().tables["d0000"].columns);
+    let mut blocks = source.read("d0000", columns, Period::ALL);
+    let mut rows = 0;
+    let end = loop {
+        match blocks.try_next().await {
+            Ok(Some(block)) => rows += block.rows(),
+            end => break end.map(|_| ()),
+        }
+    };
+    assert_eq!((rows, end.is_err()), (200, true));
+}
+
+#[tokio::test]
 async fn rows_written_again_are_counted_as_such() {
     let (from, to) = (MemServer::source(meters()), MemServer::sink());
     let (source, sink) = (MemSource::new(Arc::clone(&from)), MemSink::new(Arc::clone(&to)));

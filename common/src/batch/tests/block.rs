@@ -19,10 +19,11 @@ fn name(text: &str) -> Value {
 
 #[test]
 fn neighbouring_rows_of_one_table_make_a_run() {
-    let runs = TableRuns::from_named(named(&[name("b"), name("b"), name("涛"), name("b")])).unwrap();
+    let runs =
+        TableRuns::from_named(named(&[name("b"), name("b"), name("涛"), name("b"), name("c")])).unwrap();
     let run = |table: &str, rows| Run { table: table.into(), rows };
-    assert_eq!(runs.runs, [run("b", 0..2), run("涛", 2..3), run("b", 3..4)]);
-    assert_eq!((runs.rows(), runs.block.columns().len(), runs.block.timestamp(3)), (4, 1, Some(4)));
+    assert_eq!(runs.runs, [run("b", 0..2), run("涛", 2..3), run("b", 3..4), run("c", 4..5)]);
+    assert_eq!((runs.rows(), runs.block.columns().len(), runs.block.timestamp(3)), (5, 1, Some(4)));
     assert_eq!(TableRuns::from_named(named(&[])).unwrap().runs, []);
 }
 
