@@ -10,6 +10,9 @@ use tdferry_common::timing::Timing;
 use super::StoreError;
 use super::error::{Failure, sort};
 
+/// A client of the store, of etcd or of the embedded one.
+pub type StoreClient = Client;
+
 /// Where etcd is and how to get in.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {

@@ -1,0 +1,85 @@
+//! What operators are shown, as messages.
+
+use tdferry_common::shard::ShardState;
+use tdferry_proto::v1;
+
+use crate::progress::Progress;
+use crate::record::WorkerRecord;
+use crate::tasks::{ShardShown, TaskShown};
+use crate::view::Mirror;
+
+pub(super) fn task(shown: TaskShown) -> v1::TaskView {
+    v1::TaskView {
+        terminal: shown.is_terminal(),
+        progress: Some(progress(&shown.progress, shown.leased, shown.tables)),
+        name: shown.name.into(),
+        r#type: shown.kind,
+        from: shown.from,
+        to: shown.to,
+        state: shown.state.to_owned(),
+        phase: shown.phase.map(|phase| phase.name().to_owned()).unwrap_or_default(),
+        control: v1::Control::from(shown.control).into(),
+        reason: shown.reason,
+        created_unix_millis: shown.created_unix_millis,
+        ended_unix_millis: shown.ended_unix_millis,
+        cutoff: shown.cutoff.map(Into::into),
+        found: shown.found.map(Into::into),
+        waiting: shown.waiting,
+    }
+}
+
+fn progress(progress: &Progress, leased: u64, tables: u64) -> v1::Progress {
+    let tally = &progress.tally;
+    v1::Progress {
+        shards: tally.shards,
+        shards_done: tally.done,
+        shards_failed: tally.failed,
+        shards_leased: leased,
+        subtables: tables,
+        subtables_done: tally.tables_done,
+        rows_estimated: tally.rows_estimated,
+        totals: Some(tally.totals.into()),
+        rows_per_second: progress.rows_per_second,
+        bytes_per_second: progress.bytes_per_second,
+        eta_seconds: progress.eta_seconds,
+    }
+}
+
+pub(super) fn shard(shown: ShardShown) -> v1::ShardView {
+    v1::ShardView {
+        shard: Some(shown.shard.into()),
+        stable: shown.stable,
+        worker: shown.lease.as_ref().map(|lease| lease.worker.0),
+        epoch: shown.lease.map(|lease| lease.key.epoch.0),
+    }
+}
+
+/// The state that a listing is narrowed to; its reason is of no interest.
+pub(super) fn state(state: v1::ShardState) -> Option<ShardState> {
+    match state {
+        v1::ShardState::Unspecified => None,
+        v1::ShardState::Open => Some(ShardState::Open),
+        v1::ShardState::Done => Some(ShardState::Done),
+        v1::ShardState::Failed => Some(ShardState::Failed { reason: String::new() }),
+    }
+}
+
+pub(super) fn workers(mirror: &Mirror) -> Vec<v1::WorkerView> {
+    mirror.workers().map(|record| worker(mirror, record)).collect()
+}
+
+fn worker(mirror: &Mirror, record: &WorkerRecord) -> v1::WorkerView {
+    let leases = mirror.tasks().flat_map(|(_, task)| task.leases());
+    v1::WorkerView {
+        id: record.worker.0,
+        host: record.host.clone(),
+        version: record.version.clone(),
+        slots: record.slots,
+        labels: record.labels.clone(),
+        leases: leases
+            .filter(|lease| lease.worker == record.worker)
+            .map(|lease| lease.key.clone().into())
+            .collect(),
+        draining: record.draining,
+    }
+}

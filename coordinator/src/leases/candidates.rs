@@ -1,0 +1,83 @@
+//! The shards of all running tasks that might be claimed, as far as the mirror shows.
+
+use std::sync::Arc;
+
+use tdferry_common::id::ShardId;
+use tdferry_common::shard::{ShardKind, ShardState};
+use tdferry_common::spec::TaskName;
+use tdferry_common::task::{Control, Phase, Planned};
+
+use crate::store::StoredShard;
+use crate::view::{Mirror, TaskEntry};
+
+/// A shard nobody is seen to hold, with what a claim on it needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) shard: Arc<StoredShard>,
+    pub(crate) fence: u64,
+    pub(crate) spec: Arc<str>,
+    pub(crate) planned: Option<Planned>,
+}
+
+/// For each task its first candidates, the oldest period first; `may` has the last word on each.
+pub(crate) fn candidates(
+    mirror: &Mirror,
+    limit: usize,
+    may: impl Fn(&StoredShard) -> bool,
+) -> Vec<Vec<Candidate>> {
+    mirror.tasks().filter_map(|(name, task)| of_task(mirror, name, task, limit, &may)).collect()
+}
+
+fn of_task(
+    mirror: &Mirror,
+    name: &TaskName,
+    task: &TaskEntry,
+    limit: usize,
+    may: impl Fn(&StoredShard) -> bool,
+) -> Option<Vec<Candidate>> {
+    let state = &task.state.as_ref()?.value;
+    let phase = state.phase()?;
+    let (fence, spec) = (task.fence.as_ref()?.value, &task.spec.as_ref()?.value);
+    if task.control.as_ref()?.value != Control::Run {
+        return None;
+    }
+    let schema = mirror.shard(name, state.plan(), &ShardId::schema());
+    let structure_stands = schema.is_some_and(|schema| schema.shard.state == ShardState::Done);
+    let shards = task.current().filter(|one| {
+        let shard = &one.shard;
+        is_due(shard.kind, phase, structure_stands)
+            && !shard.is_terminal()
+            && task.lease(&shard.id).is_none()
+            && may(one)
+    });
+    let candidate = |shard: &Arc<StoredShard>| Candidate {
+        shard: Arc::clone(shard),
+        fence,
+        spec: Arc::clone(spec),
+        planned: state.planned().copied(),
+    };
+    Some(first(shards.collect(), limit).into_iter().map(candidate).collect())
+}
+
+/// Subtables can be created only once their stable is.
+fn is_due(kind: ShardKind, phase: Phase, structure_stands: bool) -> bool {
+    match kind {
+        ShardKind::Survey => phase == Phase::Survey,
+        ShardKind::Schema => phase == Phase::Schema,
+        ShardKind::Create => phase == Phase::Schema && structure_stands,
+        ShardKind::Copy(_) => phase == Phase::Copy,
+    }
+}
+
+/// The first few by period and id, without sorting all of a hundred thousand.
+fn first(mut shards: Vec<&Arc<StoredShard>>, limit: usize) -> Vec<&Arc<StoredShard>> {
+    let order = |a: &&Arc<StoredShard>, b: &&Arc<StoredShard>| {
+        (a.shard.period.from, &a.shard.id).cmp(&(b.shard.period.from, &b.shard.id))
+    };
+    if shards.len() > limit {
+        shards.select_nth_unstable_by(limit, order);
+        shards.truncate(limit);
+    }
+    shards.sort_unstable_by(order);
+    shards
+}

@@ -1,0 +1,20 @@
+//! Leases above the store: who may claim what, what a commit belongs to, and what a heartbeat brings back.
+//!
+//! The mirror only picks; whether a claim or a commit holds is decided by the store's guards alone.
+
+mod candidates;
+mod claim;
+mod commit;
+mod cooling;
+mod former;
+mod heartbeat;
+mod place;
+mod strays;
+
+pub(crate) use claim::{Claimant, Granted, Grants, claim};
+pub(crate) use commit::{Asked, commit};
+pub(crate) use cooling::Cooling;
+pub(crate) use former::end_former_sessions;
+pub(crate) use heartbeat::{Beaten, Beating, Directive, heartbeat};
+pub(crate) use place::shard_of;
+pub(crate) use strays::Strays;

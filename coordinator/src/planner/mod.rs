@@ -1,0 +1,187 @@
+//! Catalog to shards: fed page by page while a survey streams, it holds one group at a time and no more.
+//!
+//! Pure: it knows no store, no clock and no database, and the same catalog gives the same plan. Whatever the
+//! estimates say, the shards of a group tile its subtables × the task's period without gap or overlap (promise S5).
+
+mod bounds;
+mod cut;
+mod gather;
+#[cfg(test)]
+mod tests;
+
+use tdferry_common::id::{GroupId, ShardId};
+use tdferry_common::options::SchemaMode;
+use tdferry_common::shard::{Estimate, Range, Shard, ShardKind};
+use tdferry_common::task::Found;
+use tdferry_common::time::Period;
+
+use bounds::Bounds;
+use gather::{Group, Member};
+
+/// What the task and the fleet ask of a plan.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// Which shards besides the schema shard.
+    pub(crate) schema: SchemaMode,
+    /// The longest period of a shard, in units of the source.
+    pub(crate) unit: Option<i64>,
+    /// Whether subtables are read together; by density if `None`.
+    pub(crate) grouped: Option<bool>,
+    /// Slots of all live workers.
+    pub(crate) slots: u32,
+}
+
+/// What a survey knows before it lists anything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Totals {
+    /// What the task's start and end leave of time. Its end is never open.
+    pub(crate) period: Period,
+    pub(crate) stables: u64,
+    pub(crate) subtables: u64,
+    pub(crate) rows: u64,
+}
+
+/// A stable whose subtables follow, or the normal tables under an empty name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StableSeen {
+    pub(crate) name: String,
+    pub(crate) rows: u64,
+    pub(crate) tables: u64,
+    /// From its first row to just past its last, where known.
+    pub(crate) period: Option<Period>,
+    pub(crate) row_bytes: u32,
+}
+
+/// A subtable or normal table as listed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TableSeen {
+    pub(crate) name: String,
+    /// Where it was counted by itself.
+    pub(crate) rows: Option<u64>,
+    pub(crate) period: Option<Period>,
+}
+
+/// A group and all shards that work on it.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedGroup {
+    pub(crate) id: GroupId,
+    /// Empty for normal tables.
+    pub(crate) stable: String,
+    pub(crate) names: Vec<String>,
+    /// Oldest period first.
+    pub(crate) shards: Vec<Shard>,
+}
+
+/// A plan in the making.
+pub(crate) struct Planner {
+    asked: Asked,
+    period: Period,
+    bounds: Bounds,
+    group: Group,
+    next_group: u32,
+    found: Found,
+}
+
+impl Planner {
+    pub(crate) fn new(asked: Asked, totals: Totals) -> Self {
+        let bounds = Bounds::new(&asked, &totals);
+        Self {
+            asked,
+            period: totals.period,
+            bounds,
+            group: Group::new(StableSeen::default()),
+            next_group: 0,
+            found: Found::default(),
+        }
+    }
+
+    /// The one shard that stands before all groups.
+    pub(crate) fn schema_shard(&mut self) -> Shard {
+        self.found.shards += 1;
+        Shard::planned(ShardId::schema(), ShardKind::Schema, None, Range::NONE, NO_ROWS)
+    }
+
+    /// The tables that follow are this stable's. Gives back what is left of the one before.
+    pub(crate) fn stable(&mut self, stable: StableSeen) -> Option<PlannedGroup> {
+        let group = self.close();
+        self.found.stables += u64::from(!stable.name.is_empty());
+        self.group = Group::new(stable);
+        group
+    }
+
+    /// Takes a page of tables and gives back the groups that it filled.
+    pub(crate) fn tables(&mut self, page: impl IntoIterator<Item = TableSeen>) -> Vec<PlannedGroup> {
+        let mut filled = Vec::new();
+        for table in page {
+            if !self.group.has_room_for(&table.name, self.bounds.names) {
+                filled.extend(self.close());
+            }
+            let counter = if self.group.is_normal() {
+                &mut self.found.normal_tables
+            } else {
+                &mut self.found.subtables
+            };
+            *counter += 1;
+            self.group.push(table, self.period);
+        }
+        filled
+    }
+
+    /// What was planned so far.
+    pub(crate) fn found(&self) -> Found {
+        self.found
+    }
+
+    /// What is left of the last group.
+    pub(crate) fn close(&mut self) -> Option<PlannedGroup> {
+        let members = self.group.take_ordered(self.bounds.rows(self.group.stable.row_bytes));
+        if members.is_empty() {
+            return None;
+        }
+        let id = GroupId(self.next_group);
+        self.next_group += 1;
+        let shards = self.shards(id, &members);
+        self.found.shards += u64::try_from(shards.len()).unwrap_or(u64::MAX);
+        let rows: u64 = members.iter().map(|member| member.rows).sum();
+        self.found.rows += rows;
+        self.found.bytes += rows.saturating_mul(u64::from(self.group.stable.row_bytes));
+        let names = members.into_iter().map(|member| member.name).collect();
+        Some(PlannedGroup { id, stable: self.group.stable.name.clone(), names, shards })
+    }
+
+    fn shards(&self, id: GroupId, members: &[Member]) -> Vec<Shard> {
+        let mut shards = Vec::new();
+        if self.asked.schema != SchemaMode::None && !self.group.is_normal() {
+            let range = Range { from: 0, to: u32::try_from(members.len()).unwrap_or(u32::MAX) };
+            shards.push(Shard::planned(ShardId::create(id), ShardKind::Create, Some(id), range, NO_ROWS));
+        }
+        if self.asked.schema == SchemaMode::Only || self.period.is_empty() {
+            return shards;
+        }
+        let places = cut::cut(&self.cut_asked(), members);
+        shards.extend(places.into_iter().zip(0..).map(|(place, n)| {
+            let kind = ShardKind::Copy(place.density);
+            let bytes = place.rows.saturating_mul(u64::from(self.group.stable.row_bytes));
+            Shard {
+                estimate: Estimate { rows: place.rows, bytes },
+                ..Shard::planned(ShardId::copy(id, n), kind, Some(id), place.range, place.period)
+            }
+        }));
+        shards
+    }
+
+    fn cut_asked(&self) -> cut::Asked {
+        let stable = &self.group.stable;
+        cut::Asked {
+            period: self.period,
+            data: stable.period,
+            target_rows: self.bounds.rows(stable.row_bytes),
+            unit: self.asked.unit,
+            max_unit_periods: self.bounds.unit_periods,
+            grouped: if self.group.is_normal() { Some(false) } else { self.asked.grouped },
+        }
+    }
+}
+
+/// The period of a shard that moves no rows.
+const NO_ROWS: Period = Period { from: 0, to: 0 };

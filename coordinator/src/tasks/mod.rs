@@ -1,0 +1,21 @@
+//! What an operator does with tasks and sees of them. Nothing here copies, and nothing here knows gRPC's types.
+
+mod change;
+mod create;
+mod describe;
+mod kept;
+mod list_shards;
+mod show;
+
+use tdferry_common::spec::TaskName;
+use tdferry_proto::status::ApiError;
+
+pub(crate) use change::{delete, retry, set_control};
+pub(crate) use create::{MemorySecrets, copy, create, export};
+pub(crate) use kept::Kept;
+pub(crate) use list_shards::{Listing, ShardShown, ShardsAsked, list_shards};
+pub(crate) use show::{TaskShown, list, show, show_fresh};
+
+fn no_such(task: &TaskName) -> ApiError {
+    ApiError::NotFound(format!("there is no task {task}; `tdferry task list` shows all"))
+}

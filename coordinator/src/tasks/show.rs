@@ -1,0 +1,148 @@
+//! Tasks as an operator sees them, from the mirror: every coordinator shows the same, a moment apart at most.
+
+use std::time::Duration;
+
+use tdferry_common::id::WorkerId;
+use tdferry_common::spec::TaskName;
+use tdferry_common::task::{Control, Cutoff, Found, Phase, TaskState};
+use tdferry_proto::status::ApiError;
+use tokio::time::timeout;
+
+use super::describe::{Seen, waiting_lines, words};
+use super::{Kept, no_such};
+use crate::progress::{Progress, Tally, progress, tally};
+use crate::record::WaitingRecord;
+use crate::shared::Core;
+use crate::store::{Revision, TaskRecord};
+use crate::view::{Mirror, TaskEntry};
+
+/// How long a reader waits for the mirror to show what the store already holds.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// A task as shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TaskShown {
+    pub(crate) name: TaskName,
+    pub(crate) kind: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) state: &'static str,
+    pub(crate) phase: Option<Phase>,
+    pub(crate) control: Control,
+    pub(crate) reason: String,
+    pub(crate) created_unix_millis: i64,
+    pub(crate) ended_unix_millis: Option<i64>,
+    pub(crate) progress: Progress,
+    pub(crate) leased: u64,
+    /// Subtables and normal tables in all.
+    pub(crate) tables: u64,
+    pub(crate) cutoff: Option<Cutoff>,
+    pub(crate) found: Option<Found>,
+    pub(crate) waiting: Vec<String>,
+}
+
+impl TaskShown {
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.phase.is_none()
+    }
+}
+
+/// All tasks by name.
+pub(crate) fn list(core: &Core) -> Vec<TaskShown> {
+    let names: Vec<TaskName> =
+        core.view().read(|mirror| mirror.tasks().map(|(name, _)| name.clone()).collect());
+    names.iter().filter_map(|name| show(core, name)).collect()
+}
+
+/// One task as the mirror has it; `None` where it shows none.
+pub(crate) fn show(core: &Core, task: &TaskName) -> Option<TaskShown> {
+    let mut shown = core.view().read(|mirror| look(mirror, task))?;
+    let rates = core.rates.per_second(task).filter(|_| !shown.is_terminal());
+    shown.progress = progress(shown.progress.tally, rates);
+    Some(shown)
+}
+
+/// One task, not older than the store at the time of the call.
+pub(crate) async fn show_fresh(core: &Core, task: &TaskName) -> Result<TaskShown, ApiError> {
+    let record = core.store.read_task(task).await?.ok_or_else(|| no_such(task))?;
+    let mut changed = core.view().changed();
+    let caught_up = async {
+        while !core.view().read(|mirror| mirror.task(task).is_some_and(|seen| is_as_new(seen, &record))) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    // a mirror that stays behind is shown all the same: it is progress, not a promise
+    let _ = timeout(CATCH_UP, caught_up).await;
+    show(core, task)
+        .ok_or_else(|| ApiError::Unavailable("this coordinator is still reading the store; try again".into()))
+}
+
+fn is_as_new(seen: &TaskEntry, record: &TaskRecord) -> bool {
+    let reached = |seen: Option<Revision>, wanted: Revision| seen.is_some_and(|seen| seen >= wanted);
+    seen.spec.is_some()
+        && seen.fence.is_some()
+        && reached(seen.state.as_ref().map(|state| state.changed), record.state.changed)
+        && reached(seen.control.as_ref().map(|control| control.changed), record.control.changed)
+}
+
+fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
+    let task = mirror.task(name)?;
+    let state = &task.state.as_ref()?.value;
+    let (control, stored) = (task.control.as_ref()?.value, &task.spec.as_ref()?.value);
+    let waiting = waiting_for(mirror, name);
+    let holders = task.leases().map(|lease| lease.worker).collect();
+    let workers = mirror.workers().filter(|worker| !worker.draining).count();
+    let words = words(&Seen { state, control, holders, waiting: waiting.clone(), workers });
+    let tally = tally(task.current().map(|shard| &shard.shard));
+    let mut shown = TaskShown {
+        name: name.clone(),
+        kind: String::new(),
+        from: String::new(),
+        to: String::new(),
+        state: words.state,
+        phase: state.phase(),
+        control,
+        reason: words.reason,
+        created_unix_millis: 0,
+        ended_unix_millis: ended(state),
+        progress: Progress { tally, ..Progress::default() },
+        leased: u64::try_from(task.leases().count()).unwrap_or(u64::MAX),
+        tables: tables(state, &tally),
+        cutoff: state.planned().map(|planned| planned.cutoff),
+        found: state.planned().map(|planned| planned.found),
+        waiting: waiting_lines(&waiting),
+    };
+    add_spec(&mut shown, stored);
+    Some(shown)
+}
+
+fn add_spec(shown: &mut TaskShown, stored: &str) {
+    let kept = Kept::open(stored).and_then(|kept| Ok((kept.created_unix_millis, kept.spec()?)));
+    match kept {
+        Ok((created, spec)) => {
+            shown.kind = spec.kind.to_string();
+            shown.from = spec.from.to_string();
+            shown.to = spec.to.to_string();
+            shown.created_unix_millis = created;
+        }
+        Err(err) => shown.reason = err.to_string(),
+    }
+}
+
+fn waiting_for<'a>(mirror: &'a Mirror, task: &TaskName) -> Vec<(WorkerId, &'a WaitingRecord)> {
+    let waiting = mirror.workers().flat_map(|worker| worker.waiting.iter().map(|one| (worker.worker, one)));
+    waiting.filter(|(_, one)| one.task == task.as_str()).collect()
+}
+
+fn tables(state: &TaskState, tally: &Tally) -> u64 {
+    state.planned().map_or(tally.tables_done, |planned| planned.found.subtables + planned.found.normal_tables)
+}
+
+fn ended(state: &TaskState) -> Option<i64> {
+    match state {
+        TaskState::Completed { at_millis, .. } | TaskState::Failed { at_millis, .. } => Some(*at_millis),
+        TaskState::Surveying | TaskState::Active { .. } => None,
+    }
+}
