@@ -1,0 +1,168 @@
+//! Subtables whose rows are a function of (seed, subtable, row): big sources that need no memory.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::digest::{MIX, finish};
+use super::table::{ReadRange, Shape, Wanted};
+use crate::data::{Batch, Column, DataType, Nulls, Value};
+
+/// `tables` subtables of one stable, each with the same number of rows at a steady pace.
+#[derive(Debug)]
+pub(crate) struct ComputedSpec {
+    pub(crate) shape: Arc<Shape>,
+    /// Subtables are called by this and their index.
+    pub(crate) prefix: String,
+    pub(crate) tables: u64,
+    pub(crate) rows: u64,
+    /// The first timestamp and the step, in the database's precision.
+    pub(crate) start: i64,
+    pub(crate) step: i64,
+    pub(crate) seed: u64,
+    /// One cell in so many is NULL; 0 for none.
+    pub(crate) null_every: u64,
+    /// Vgroups of the database, over which subtables are dealt.
+    pub(crate) vgroups: u32,
+}
+
+/// Where the computed meters stand.
+const PLACES: [&str; 8] = [
+    "California.SanFrancisco",
+    "California.LosAngeles",
+    "California.SanDiego",
+    "California.SanJose",
+    "California.PaloAlto",
+    "California.Campbell",
+    "California.Mountain",
+    "California.Sunnyvale",
+];
+
+impl ComputedSpec {
+    pub(crate) fn name(&self, index: u64) -> String {
+        format!("{}{index}", self.prefix)
+    }
+
+    pub(crate) fn index_of(&self, name: &str) -> Option<u64> {
+        let digits = name.strip_prefix(self.prefix.as_str())?;
+        let canonical = digits == "0" || !digits.starts_with(['0', '+']);
+        digits.parse().ok().filter(|index| canonical && *index < self.tables)
+    }
+
+    pub(crate) fn vgroup(&self, index: u64) -> u32 {
+        u32::try_from(index % u64::from(self.vgroups.max(1))).unwrap_or(0)
+    }
+
+    pub(crate) fn tag(&self, index: u64, id: u32) -> Value {
+        let schema = self.shape.schema();
+        let Some(tag) = schema.tags.iter().find(|tag| tag.id == id) else { return Value::Null };
+        match tag.ty {
+            DataType::Binary | DataType::NChar => {
+                let place = PLACES[usize::try_from(index % 8).unwrap_or(0)];
+                Value::text(place.chars().take(tag.bytes as usize).collect::<String>())
+            }
+            DataType::Json => Value::text(format!("{{\"group\":{}}}", index % 100)),
+            DataType::Bool => Value::Bool(index.is_multiple_of(2)),
+            DataType::Float | DataType::Double => Value::Float((index % 100) as f64 + 0.5),
+            _ if tag.ty.unsigned_max(crate::Flavor::V3).is_some() => Value::UInt(index % 100),
+            _ => Value::Int(i64::try_from(index % 100).unwrap_or(0)),
+        }
+    }
+
+    pub(crate) fn ts(&self, row: u64) -> i64 {
+        self.start + self.step * row.cast_signed()
+    }
+
+    /// The rows whose timestamps lie in `from..=to`.
+    pub(crate) fn rows_in(&self, from: i64, to: i64) -> Range<u64> {
+        let (start, end) = (self.rows_before(i128::from(from)), self.rows_before(i128::from(to) + 1));
+        start..end.max(start)
+    }
+
+    pub(crate) fn read(
+        &self,
+        table: u64,
+        asked: ReadRange,
+        wanted: &[Wanted],
+        out: &mut Batch,
+    ) -> Option<(i64, i64)> {
+        let mut rows = self.rows_in(asked.from, asked.to);
+        let keep = (rows.end - rows.start).min(asked.limit as u64);
+        rows = if asked.latest { rows.end - keep..rows.end } else { rows.start..rows.start + keep };
+        for (want, column) in wanted.iter().zip(&mut out.columns) {
+            let computed = match want {
+                Wanted::Ts => self.ts_column(rows.clone()),
+                Wanted::Cell { id, ty } => self.cell_column(table, *id, *ty, rows.clone()),
+                Wanted::Nothing => continue,
+            };
+            if column.len() == 0 {
+                *column = computed;
+            } else {
+                column.extend(&computed, 0..computed.len());
+            }
+        }
+        out.rows += usize::try_from(keep).unwrap_or(0);
+        (keep > 0).then(|| (self.ts(rows.start), self.ts(rows.end - 1)))
+    }
+
+    fn rows_before(&self, ts: i128) -> u64 {
+        let past = ts - i128::from(self.start);
+        if past <= 0 {
+            return 0;
+        }
+        let whole = (past - 1) / i128::from(self.step.max(1)) + 1;
+        u64::try_from(whole).unwrap_or(u64::MAX).min(self.rows)
+    }
+
+    fn ts_column(&self, rows: Range<u64>) -> Column {
+        let data = rows.flat_map(|row| self.ts(row).to_le_bytes()).collect();
+        Column::from_fixed(DataType::Timestamp, data, Nulls::default())
+    }
+
+    fn cell_column(&self, table: u64, id: u32, ty: DataType, rows: Range<u64>) -> Column {
+        let base = finish(self.seed ^ finish(table ^ (u64::from(id) << 48)));
+        let hashes = rows.clone().map(|row| finish(base.wrapping_add(row.wrapping_mul(MIX))));
+        let nulls = match self.null_every {
+            0 => Nulls::default(),
+            every => Nulls::from_bytes(hashes.clone().map(|hash| u8::from(hash % every == 0)).collect()),
+        };
+        if ty.fixed_width().is_none() {
+            return text_column(ty, hashes, &nulls);
+        }
+        Column::from_fixed(ty, fixed_cells(ty, hashes), nulls)
+    }
+}
+
+/// Plausible numbers: small, positive, and exact in every type.
+fn fixed_cells(ty: DataType, hashes: impl Iterator<Item = u64>) -> Vec<u8> {
+    let small = |hash: u64, bits: u32| hash >> (64 - bits);
+    match ty.fixed_width() {
+        Some(1) if ty == DataType::Bool => hashes.flat_map(|hash| [u8::from(hash >> 63 == 1)]).collect(),
+        Some(1) => hashes.map(|hash| small(hash, 6).to_le_bytes()[0]).collect(),
+        Some(2) => hashes.flat_map(|hash| low::<2>(small(hash, 12))).collect(),
+        Some(4) if ty == DataType::Float => {
+            hashes.flat_map(|hash| (small(hash, 12) as f32 / 128.0).to_le_bytes()).collect()
+        }
+        Some(4) => hashes.flat_map(|hash| low::<4>(small(hash, 20))).collect(),
+        Some(8) if ty == DataType::Double => {
+            hashes.flat_map(|hash| (small(hash, 30) as f64 / 1024.0).to_le_bytes()).collect()
+        }
+        _ => hashes.flat_map(|hash| small(hash, 40).to_le_bytes()).collect(),
+    }
+}
+
+fn low<const N: usize>(value: u64) -> [u8; N] {
+    let bytes = value.to_le_bytes();
+    std::array::from_fn(|index| bytes[index])
+}
+
+fn text_column(ty: DataType, hashes: impl Iterator<Item = u64>, nulls: &Nulls) -> Column {
+    let mut column = Column::new(ty);
+    for (row, hash) in hashes.enumerate() {
+        if nulls.get(row) {
+            column.push_null();
+        } else {
+            column.push_cell(format!("v{}", hash >> 54).as_bytes());
+        }
+    }
+    column
+}
