@@ -71,7 +71,10 @@ pub(super) fn sort(err: etcd_client::Error) -> Failure {
     use etcd_client::Error;
     match err {
         Error::GRpcStatus(status) => sort_status(&status),
-        Error::LeaseKeepAliveError(_) => Failure::Final(StoreError::SessionGone),
+        Error::LeaseKeepAliveError(message) if message == "lease not found" => {
+            Failure::Final(StoreError::SessionGone)
+        }
+        Error::LeaseKeepAliveError(message) => Failure::Unknown(message),
         Error::TransportError(err) => Failure::Unknown(err.to_string()),
         Error::IoError(err) => Failure::Unknown(err.to_string()),
         Error::WatchError(message) | Error::EndpointError(message) => Failure::Unknown(message),
@@ -95,15 +98,15 @@ fn sort_status(status: &Status) -> Failure {
         Code::InvalidArgument if has("authentication failed") || has("user name is empty") => {
             Failure::Final(StoreError::Denied(message))
         }
+        Code::FailedPrecondition if has("authentication is not enabled") => {
+            Failure::Final(StoreError::Denied(message))
+        }
         Code::InvalidArgument
         | Code::OutOfRange
         | Code::NotFound
         | Code::Unimplemented
-        | Code::AlreadyExists => Failure::Final(StoreError::Invalid(message)),
-        // FailedPrecondition is where etcd says that auth is off though a user was given
-        Code::FailedPrecondition if has("authentication is not enabled") => {
-            Failure::Final(StoreError::Denied(message))
-        }
+        | Code::AlreadyExists
+        | Code::FailedPrecondition => Failure::Final(StoreError::Invalid(message)),
         // Unavailable: no leader, leader changed, timed out. Cancelled, Unknown, Internal: how a cut connection looks
         _ => Failure::Unknown(format!("{}: {message}", status.code())),
     }
@@ -139,6 +142,8 @@ mod tests {
             (Code::OutOfRange, "Error, decoded message length too large: found 5 bytes", "AnswerTooLarge"),
             (Code::InvalidArgument, "etcdserver: duplicate key given in txn request", "Invalid"),
             (Code::InvalidArgument, "etcdserver: request is too large", "Invalid"),
+            (Code::FailedPrecondition, "etcdserver: lease already exists", "Invalid"),
+            (Code::FailedPrecondition, "etcdserver: authentication is not enabled", "Denied"),
         ] {
             assert_eq!(sorted(code, text), wanted, "{text}");
         }

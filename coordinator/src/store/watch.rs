@@ -14,7 +14,7 @@ pub(crate) struct Watching(WatchStream);
 /// What a watch brings.
 #[derive(Debug)]
 pub(crate) enum Watched {
-    /// Changes, in order, and the revision up to which they are complete.
+    /// Changes, in order, and the revision up to which everything has come; zero where it brings nothing new.
     Changes(Vec<Change>, i64),
     /// It fell behind what the store remembers: list anew.
     Compacted,
@@ -32,7 +32,6 @@ impl Store {
                 let options = WatchOptions::new()
                     .with_range(keys::end_of(keys::ROOT))
                     .with_start_revision(from)
-                    .with_progress_notify()
                     .with_fragment();
                 async move { watch.watch(keys::ROOT, Some(options)).await }
             })
@@ -57,10 +56,9 @@ impl Watching {
             return Watched::Broken(answer.cancel_reason().to_owned());
         }
         let changes: Vec<Change> = answer.events().iter().filter_map(change).collect();
-        // of a fragmented answer only what it holds is complete; the rest follows
-        let complete = changes.last().map(|change| change.changed);
-        let header = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
-        Watched::Changes(changes, complete.unwrap_or(if answer.created() { 0 } else { header }))
+        // only what it brings counts as complete: older etcds notify of progress before all events are out
+        let complete = changes.last().map_or(0, |change| change.changed);
+        Watched::Changes(changes, complete)
     }
 }
 

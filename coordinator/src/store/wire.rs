@@ -105,6 +105,14 @@ impl Wire {
         Ok((answer, tries > 1))
     }
 
+    /// In tests an answer may get lost.
+    fn is_lost(&self) -> bool {
+        #[cfg(test)]
+        return self.faults.loses_answer();
+        #[cfg(not(test))]
+        false
+    }
+
     #[cfg(not(test))]
     async fn send(&self, txn: Txn) -> Result<TxnResponse, etcd_client::Error> {
         self.kv.clone().txn(txn).await
@@ -173,6 +181,7 @@ impl Wire {
         let mut failed = 0_u32;
         loop {
             let message = match timeout(request, call()).await {
+                Ok(Ok(_)) if self.is_lost() => "planted fault".to_owned(),
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(err)) => match sort(err) {
                     Failure::Final(err) => return Err(err),

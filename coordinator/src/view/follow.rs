@@ -15,7 +15,7 @@ pub(crate) async fn follow(store: &Store) -> StoreError {
     loop {
         match list(store).await {
             Ok(listed) => {
-                store.view().write(|mirror| mirror.replace(listed));
+                store.view().replace(listed);
                 watch(store).await;
             }
             Err(StoreError::Away { what, message }) => {
@@ -30,7 +30,7 @@ pub(crate) async fn follow(store: &Store) -> StoreError {
 }
 
 /// Watches until the mirror must be listed anew.
-async fn watch(store: &Store) {
+pub(crate) async fn watch(store: &Store) {
     let view = store.view();
     loop {
         let from = view.read(Mirror::revision) + 1;
@@ -55,7 +55,7 @@ async fn watch(store: &Store) {
 }
 
 /// Reads everything at one revision, page by page, without the groups' names.
-async fn list(store: &Store) -> Result<Mirror, StoreError> {
+pub(crate) async fn list(store: &Store) -> Result<Mirror, StoreError> {
     let mut listed = Mirror::default();
     let mut from = keys::ROOT.as_bytes().to_vec();
     let mut ask = Ask::PAGE;
@@ -85,7 +85,7 @@ fn next_after(key: &[u8]) -> Vec<u8> {
 }
 
 impl View {
-    fn take(&self, changes: &[Change], complete: i64) {
+    pub(super) fn take(&self, changes: &[Change], complete: i64) {
         self.write(|mirror| {
             changes.iter().for_each(|change| mirror.apply_watched(change));
             mirror.complete_up_to(complete);

@@ -19,6 +19,8 @@ use tokio::sync::watch;
 
 pub(crate) use change::Change;
 pub(crate) use follow::follow;
+#[cfg(test)]
+pub(crate) use follow::{list as list_once, watch as watch_until_lost};
 pub(crate) use mirror::{Mirror, SeenAt, TaskEntry};
 
 use crate::store::StoredShard;
@@ -68,6 +70,11 @@ impl View {
     /// Takes changes that an answer of the store brought.
     pub(crate) fn apply(&self, changes: impl IntoIterator<Item = Change>) {
         self.write(|mirror| changes.into_iter().for_each(|change| mirror.apply_own(change)));
+    }
+
+    /// Takes a fresh listing in place of everything.
+    pub(crate) fn replace(&self, listed: Mirror) {
+        self.write(|mirror| mirror.replace(listed));
     }
 
     /// A swept plan is nothing to sweep any more.

@@ -1,5 +1,6 @@
 //! Faults at the boundary between the store and etcd, and faults planted into the store itself.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use etcd_client::{Error, KvClient, Txn, TxnResponse};
@@ -8,6 +9,8 @@ use tonic::Status;
 /// What happens to one transaction on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// Nothing: for a request before the one that is meant.
+    Passes,
     /// It never arrives.
     RequestLost,
     /// It is done, and nobody hears of it.
@@ -32,32 +35,42 @@ pub(crate) struct Faults(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    next: Vec<Fault>,
-    late: Vec<Txn>,
+    next: VecDeque<Fault>,
+    late: VecDeque<Txn>,
+    cut_off: bool,
+    lose_answer: bool,
 }
 
 impl Faults {
     /// The next transaction suffers this.
     pub(crate) fn plant(&self, fault: Fault) {
-        self.0.lock().unwrap().next.push(fault);
+        self.0.lock().unwrap().next.push_back(fault);
     }
 
-    /// Forgets faults that did not happen; whether there were any.
-    pub(crate) fn clear(&self) -> bool {
-        !std::mem::take(&mut self.0.lock().unwrap().next).is_empty()
+    /// The next answer gets lost, of whatever request.
+    pub(crate) fn lose_answer(&self) {
+        self.0.lock().unwrap().lose_answer = true;
     }
 
-    /// How many requests are under way.
-    pub(crate) fn late(&self) -> usize {
-        self.0.lock().unwrap().late.len()
+    pub(in crate::store) fn loses_answer(&self) -> bool {
+        std::mem::take(&mut self.0.lock().unwrap().lose_answer)
+    }
+
+    /// After the planted faults nothing arrives any more.
+    pub(crate) fn cut_off(&self, cut_off: bool) {
+        self.0.lock().unwrap().cut_off = cut_off;
+    }
+
+    /// Everything arrives again; requests that are under way stay so.
+    pub(crate) fn heal(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.next.clear();
+        state.cut_off = false;
     }
 
     /// Lets the oldest request that is under way arrive.
     pub(crate) async fn deliver_late(&self, mut kv: KvClient) {
-        let late = {
-            let mut state = self.0.lock().unwrap();
-            if state.late.is_empty() { None } else { Some(state.late.remove(0)) }
-        };
+        let late = self.0.lock().unwrap().late.pop_front();
         if let Some(txn) = late {
             // nobody hears the answer
             let _ = kv.txn(txn).await;
@@ -67,18 +80,19 @@ impl Faults {
     pub(in crate::store) async fn send(&self, mut kv: KvClient, txn: Txn) -> Result<TxnResponse, Error> {
         let fault = {
             let mut state = self.0.lock().unwrap();
-            if state.next.is_empty() { None } else { Some(state.next.remove(0)) }
+            let cut_off = state.cut_off.then_some(Fault::RequestLost);
+            state.next.pop_front().or(cut_off)
         };
         let lost = || Error::GRpcStatus(Status::unavailable("planted fault"));
         match fault {
-            None => kv.txn(txn).await,
+            None | Some(Fault::Passes) => kv.txn(txn).await,
             Some(Fault::RequestLost) => Err(lost()),
             Some(Fault::AnswerLost) => {
                 let _ = kv.txn(txn).await;
                 Err(lost())
             }
             Some(Fault::Late) => {
-                self.0.lock().unwrap().late.push(txn);
+                self.0.lock().unwrap().late.push_back(txn);
                 Err(lost())
             }
             Some(Fault::Twice) => {
