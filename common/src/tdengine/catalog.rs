@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::conn::Pool;
+use super::pool::Pool;
 use super::rows::{Record, table};
-use super::sql;
+use super::sql::Names;
 use crate::port::{PortError, PortResult, Side};
 use crate::schema::{Column, DataType, Database};
 use crate::time::Precision;
@@ -16,8 +16,14 @@ pub(super) struct Described {
 }
 
 /// Asks for the columns of a table.
-pub(super) async fn describe(pool: &Arc<Pool>, side: Side, database: &str, name: &str) -> PortResult<Described> {
-    let answer = table(pool.query(&format!("describe {}", sql::path(database, name))).await?).await?;
+pub(super) async fn describe(
+    pool: &Arc<Pool>,
+    names: Names,
+    database: &str,
+    name: &str,
+) -> PortResult<Described> {
+    let side = pool.side();
+    let answer = table(pool.query(&format!("describe {}", names.path(database, name))).await?).await?;
     let mut described = Described { columns: Vec::new(), tags: Vec::new() };
     for record in answer.records() {
         let (column, is_tag) = column(side, name, &record)?;
@@ -30,7 +36,8 @@ fn column(side: Side, table: &str, record: &Record) -> PortResult<(Column, bool)
     let odd = |what: &str| PortError::Invalid { side, message: format!("describing `{table}`: {what}") };
     let name = record.text(&["field"]).ok_or_else(|| odd("a column without a name"))?;
     let word = record.text(&["type"]).ok_or_else(|| odd("a column without a type"))?;
-    let data_type = DataType::from_sql(&word).ok_or_else(|| odd(&format!("`{name}` has the type {word}, which no 2.x database has")))?;
+    let data_type = DataType::from_sql(&word)
+        .ok_or_else(|| odd(&format!("`{name}` has the type {word}, which no 2.x database has")))?;
     let length = record.number(&["length"]).and_then(|length| u32::try_from(length).ok());
     let length = length.ok_or_else(|| odd(&format!("`{name}` has no length")))?;
     let is_tag = record.text(&["note"]).is_some_and(|note| note.eq_ignore_ascii_case("TAG"));

@@ -1,198 +1,137 @@
-//! Connections to one server: bounded, reused while they are good, thrown away after any doubt.
+//! One connection while it is in use, and the rows of a query that is being read on it.
 //!
-//! Every call runs under a timeout, since the client has none. A connection is handed back only after a whole
-//! answer: one that timed out, broke or was dropped in the middle of a call is never used again.
+//! Every call runs under a timeout, since the client has none. A connection goes back only after a whole answer:
+//! one that timed out, broke or was dropped in the middle of a call is never used again.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use taos::{AsyncFetchable, AsyncQueryable, AsyncTBuilder};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use taos::{AsyncFetchable, AsyncQueryable};
 
-use super::errors::port_error;
+use super::errors::Failure;
+use super::pool::{Link, Pool, QUERY_TIMEOUT, stopped};
 use crate::batch::Block;
 use crate::port::{PortError, PortResult, Side};
 use crate::schema::{Column, DataType};
-use crate::secret::Secret;
 use crate::time::Precision;
-
-/// Connections per server and database. Gateways have been seen to crash under many busy clients.
-const MOST_CONNECTIONS: usize = 32;
-
-/// How long connecting may take: an old gateway that does not answer `version` costs the client eight seconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long one answer to a query, or one block of it, may take. A scan of a large table starts slowly.
-pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// Connections to one server, with one database selected or none.
-pub(super) struct Pool {
-    side: Side,
-    address: String,
-    dsn: Secret,
-    native: bool,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<taos::Taos>>,
-}
 
 /// A connection while it is in use.
 pub(super) struct Conn {
     pool: Arc<Pool>,
-    taos: Option<Arc<taos::Taos>>,
+    link: Option<Arc<Link>>,
     /// Set only between calls: whatever is dropped inside a call is thrown away.
     good: bool,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// A result set that is being read; holds its connection.
 pub(super) struct ResultRows {
+    /// Above its connection: it must be freed before that goes back or is closed.
+    rows: Option<taos::ResultSet>,
     conn: Conn,
-    rows: taos::ResultSet,
     columns: Arc<[Column]>,
     precision: Precision,
     what: String,
 }
 
-impl Pool {
-    pub(super) fn new(side: Side, address: String, dsn: Secret, native: bool) -> Arc<Self> {
-        let permits = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        Arc::new(Self { side, address, dsn, native, permits, idle: Mutex::new(Vec::new()) })
-    }
-
-    /// A good connection, an idle one before a new one.
-    pub(super) async fn get(self: &Arc<Self>) -> PortResult<Conn> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| self.away("closed"))?;
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let taos = match idle {
-            Some(taos) => taos,
-            None => self.connect().await?,
-        };
-        Ok(Conn { pool: Arc::clone(self), taos: Some(Arc::new(taos)), good: true, _permit: permit })
-    }
-
-    /// Runs a statement that answers no rows.
-    pub(super) async fn exec(self: &Arc<Self>, sql: &str, limit: Duration) -> PortResult<()> {
-        self.get().await?.exec(sql, limit).await
-    }
-
-    /// Runs a query.
-    pub(super) async fn query(self: &Arc<Self>, sql: &str) -> PortResult<ResultRows> {
-        self.get().await?.query(sql).await
-    }
-
-    async fn connect(&self) -> PortResult<taos::Taos> {
-        let what = format!("connecting to {}", self.address);
-        let builder = taos::TaosBuilder::from_dsn(self.dsn.expose());
-        let builder = builder.map_err(|error| port_error(self.side, &what, &error).0)?;
-        let taos = self.timed(&what, CONNECT_TIMEOUT, self.build(builder)).await?;
-        // a WebSocket connection is opened by its first query
-        let probe = self.timed(&what, CONNECT_TIMEOUT, async { taos.exec("select server_status()").await });
-        match probe.await {
-            // servers before 2.0.20 do not know the question, but they did answer it
-            Ok(_) | Err(PortError::Invalid { .. }) => Ok(taos),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Connecting natively blocks its thread.
-    async fn build(&self, builder: taos::TaosBuilder) -> Result<taos::Taos, taos::Error> {
-        if !self.native {
-            return builder.build().await;
-        }
-        let runtime = tokio::runtime::Handle::current();
-        let connecting = tokio::task::spawn_blocking(move || runtime.block_on(builder.build()));
-        connecting.await.unwrap_or_else(|stopped| Err(taos::Error::from_string(stopped.to_string())))
-    }
-
-    async fn timed<T>(
-        &self,
-        what: &str,
-        limit: Duration,
-        call: impl Future<Output = Result<T, taos::Error>>,
-    ) -> PortResult<T> {
-        match tokio::time::timeout(limit, call).await {
-            Ok(answer) => answer.map_err(|error| port_error(self.side, what, &error).0),
-            Err(_) => Err(self.away(&format!("{what}: no answer within {} s", limit.as_secs()))),
-        }
-    }
-
-    fn away(&self, message: &str) -> PortError {
-        PortError::Away { side: self.side, message: message.to_owned() }
-    }
-}
-
 impl Conn {
+    pub(super) fn new(pool: Arc<Pool>, link: Link) -> Self {
+        Self { pool, link: Some(Arc::new(link)), good: true }
+    }
+
+    /// Asks something that every server answers.
+    pub(super) async fn probe(mut self, what: &str, limit: Duration) -> PortResult<Self> {
+        let link = self.link()?;
+        let ask = async move { link.taos()?.exec("select server_version()").await };
+        self.call(what, limit, ask).await?;
+        Ok(self)
+    }
+
     /// Runs a statement that answers no rows; the connection goes back when it did.
-    pub(super) async fn exec(mut self, sql: &str, limit: Duration) -> PortResult<()> {
-        let taos = self.taos()?;
-        self.call(&shown(sql), limit, async move { taos.exec(sql).await.map(|_| ()) }).await
+    pub(super) async fn exec(mut self, sql: String, limit: Duration) -> Result<(), Failure> {
+        let link = self.link()?;
+        let what = shown(&sql);
+        self.call(&what, limit, async move { link.taos()?.exec(sql).await.map(|_| ()) }).await
     }
 
     /// Runs a query; the connection stays with its rows.
-    pub(super) async fn query(mut self, sql: &str) -> PortResult<ResultRows> {
-        let taos = self.taos()?;
-        let what = shown(sql);
-        let rows = self.call(&what, QUERY_TIMEOUT, async move { taos.query(sql).await }).await?;
-        let columns = columns(self.pool.side, &what, rows.fields())?;
+    pub(super) async fn query(mut self, sql: &str) -> Result<ResultRows, Failure> {
+        let link = self.link()?;
+        let (what, sql) = (shown(sql), sql.to_owned());
+        let rows = self.call(&what, QUERY_TIMEOUT, async move { link.taos()?.query(sql).await }).await?;
+        let columns = match columns(self.pool.side(), &what, rows.fields()) {
+            Ok(columns) => columns,
+            Err(error) => return Err(Failure { error, code: 0, good: true }),
+        };
         let precision = precision(rows.precision());
-        Ok(ResultRows { conn: self, rows, columns, precision, what })
+        Ok(ResultRows { rows: Some(rows), conn: self, columns, precision, what })
+    }
+
+    /// Runs a query for what the client learns by it.
+    pub(super) async fn ask(&mut self, sql: String, limit: Duration) -> Result<(), Failure> {
+        let link = self.link()?;
+        let what = shown(&sql);
+        self.call(&what, limit, async move { link.taos()?.query(sql).await.map(drop) }).await
     }
 
     /// Writes a whole block into a table of the connection's database.
-    pub(super) async fn write(mut self, table: &str, block: &Block, limit: Duration) -> PortResult<()> {
-        let taos = self.taos()?;
+    pub(super) async fn write(&mut self, table: &str, block: &Block, limit: Duration) -> Result<(), Failure> {
+        let link = self.link()?;
         let what = format!("writing {} rows to `{table}`", block.rows());
         let raw = raw_block(table, block);
-        if !self.pool.native {
-            return self.call(&what, limit, async move { taos.write_raw_block(&raw).await }).await;
+        if !self.pool.is_native() {
+            return self.call(&what, limit, async move { link.taos()?.write_raw_block(&raw).await }).await;
         }
         // natively the call blocks its thread until the server answered
-        let runtime = tokio::runtime::Handle::current();
-        let writing = tokio::task::spawn_blocking(move || runtime.block_on(taos.write_raw_block(&raw)));
-        let stopped = |stopped: tokio::task::JoinError| Err(taos::Error::from_string(stopped.to_string()));
-        self.call(&what, limit, async move { writing.await.unwrap_or_else(stopped) }).await
+        let write = move || taos::sync::Queryable::write_raw_block(link.taos()?, &raw);
+        let writing = tokio::task::spawn_blocking(write);
+        self.watched(&what, limit, async { writing.await.unwrap_or_else(stopped) }).await
     }
 
-    fn taos(&self) -> PortResult<Arc<taos::Taos>> {
-        self.taos.clone().ok_or_else(|| self.pool.away("the connection was closed"))
+    fn link(&self) -> Result<Arc<Link>, Failure> {
+        self.link.clone().ok_or_else(|| self.pool.away("the connection is closed".into()))
     }
 
-    async fn call<T>(
+    async fn call<T, C>(&mut self, what: &str, limit: Duration, call: C) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        C: Future<Output = Result<T, taos::Error>> + Send + 'static,
+    {
+        if !self.pool.is_native() {
+            return self.watched(what, limit, call).await;
+        }
+        // The native client answers from a thread of its own into memory that its future owns, and remembers the
+        // first waker only: its futures must neither be dropped early nor be polled from changing places.
+        let calling = tokio::spawn(call);
+        self.watched(what, limit, async { calling.await.unwrap_or_else(stopped) }).await
+    }
+
+    async fn watched<T>(
         &mut self,
         what: &str,
         limit: Duration,
         call: impl Future<Output = Result<T, taos::Error>>,
-    ) -> PortResult<T> {
+    ) -> Result<T, Failure> {
         self.good = false;
         let Ok(answer) = tokio::time::timeout(limit, call).await else {
-            return Err(self.pool.away(&format!("{what}: no answer within {} s", limit.as_secs())));
+            return Err(self.pool.away(format!("{what}: no answer within {} s", limit.as_secs())));
         };
-        match answer {
-            Ok(value) => {
-                self.good = true;
-                Ok(value)
-            }
-            Err(error) => {
-                let (error, good) = port_error(self.pool.side, what, &error);
-                self.good = good;
-                Err(error)
-            }
+        let answer = answer.map_err(|error| Failure::new(self.pool.side(), what, &error));
+        self.good = answer.as_ref().map_or_else(|failure| failure.good, |_| true);
+        if !self.good {
+            self.pool.forget_idle();
         }
+        answer
     }
 }
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        let Some(taos) = self.taos.take().and_then(Arc::into_inner) else { return };
+        // still shared: a call goes on that nobody waits for, and closes the connection when it ends
+        let Some(link) = self.link.take().and_then(Arc::into_inner) else { return };
         if self.good {
-            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(taos);
-        } else if self.pool.native
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            // closing natively may wait for a server that is gone
-            runtime.spawn_blocking(move || drop(taos));
+            self.pool.put(link);
         }
     }
 }
@@ -205,14 +144,26 @@ impl ResultRows {
 
     /// The next rows; `None` only after the server said that there are no more.
     pub(super) async fn next(&mut self) -> PortResult<Option<Block>> {
-        use futures_util::TryStreamExt;
+        match self.next_raw().await? {
+            Some(raw) => self.block(&raw).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next rows as the client holds them.
+    pub(super) async fn next_raw(&mut self) -> PortResult<Option<taos::RawBlock>> {
         loop {
-            let rows = &mut self.rows;
-            let fetched = self.conn.call(&self.what, QUERY_TIMEOUT, async { rows.blocks().try_next().await });
-            match fetched.await? {
+            let Some(rows) = self.rows.take() else { return Ok(None) };
+            let (rows, fetched) = self.conn.call(&self.what, QUERY_TIMEOUT, fetch(rows)).await?;
+            match fetched {
+                // the end: rows are not put back, so that nothing asks beyond it
                 None => return Ok(None),
-                Some(raw) if raw.nrows() == 0 => {}
-                Some(raw) => return self.block(&raw).map(Some),
+                Some(raw) => {
+                    self.rows = Some(rows);
+                    if raw.nrows() > 0 {
+                        return Ok(Some(raw));
+                    }
+                }
             }
         }
     }
@@ -220,10 +171,16 @@ impl ResultRows {
     fn block(&self, raw: &taos::RawBlock) -> PortResult<Block> {
         let bytes = Bytes::copy_from_slice(raw.as_raw_bytes());
         Block::from_raw(Arc::clone(&self.columns), self.precision, bytes).map_err(|bad| PortError::Invalid {
-            side: self.conn.pool.side,
+            side: self.conn.pool.side(),
             message: format!("{}: a block that cannot be read: {bad}", self.what),
         })
     }
+}
+
+async fn fetch(mut rows: taos::ResultSet) -> Result<(taos::ResultSet, Option<taos::RawBlock>), taos::Error> {
+    use futures_util::TryStreamExt;
+    let fetched = rows.blocks().try_next().await?;
+    Ok((rows, fetched))
 }
 
 fn raw_block(table: &str, block: &Block) -> taos::RawBlock {

@@ -30,14 +30,15 @@ pub fn action(code: u32, message: &str) -> Action {
         0x000B | 0x0018 | 0x0019 | 0x0020..=0x0022 | 0x0125 | 0x0126 | 0x012C | 0x032C | 0x0396 | 0x0408 => {
             Action::Retry
         }
-        0x0338 | 0x0500..=0x0503 | 0x050C | 0x050E | 0x0700 | 0x0709 | 0x070B => Action::Retry,
+        0x0338 | 0x0500..=0x0503 | 0x050C | 0x050E | 0x061B | 0x0700 | 0x0709 | 0x070B => Action::Retry,
         0x0903 | 0x090C | 0x0911 | 0x0914 | 0x0916..=0x0918 => Action::Retry,
         // a disk that fills is emptied by a person, and then work goes on
         0x0129 | 0x012B => Action::Retry,
-        0xE001..=0xE004 | 0x020B => Action::Reconnect,
+        0xE001..=0xE005 | 0x020B => Action::Reconnect,
+        0xE006 => Action::Denied,
         0xFFFF => generic(message),
         0x2662 => table_info(message),
-        0x2603 | 0x0362 | 0x0618 | 0x061B | 0x0383 | 0x0388 | 0x2602 | 0x2616 => Action::Missing,
+        0x2603 | 0x0362 | 0x0618 | 0x0383 | 0x0388 | 0x2602 | 0x2616 => Action::Missing,
         0x0360 | 0x0603 | 0x0381 => Action::Exists,
         0x0219 | 0x0102 => Action::Split,
         0x060B => Action::Refuse(RefusedRow::Keep),
@@ -70,14 +71,56 @@ fn generic(message: &str) -> Action {
     Action::Reconnect
 }
 
-/// An error of the client as an error of the port, and whether the connection is still good.
-pub(super) fn port_error(side: Side, what: &str, error: &taos::Error) -> (PortError, bool) {
-    let code: i32 = error.code().into();
-    let text = error.to_string();
-    let code = u32::from_ne_bytes(code.to_ne_bytes());
-    let action = action(code, &text);
-    let message = format!("{what}: {}", text.trim());
-    (sorted(side, action, message), !matches!(action, Action::Reconnect))
+/// Whether the client may be remembering a table as it was: a raw block never refreshes what it knows, a query does.
+/// Measured on 3.3.1 after a table or its database was dropped and made again, or its columns changed.
+pub(super) const fn may_be_stale(code: u32) -> bool {
+    matches!(code & 0xffff, 0x0503 | 0x0618 | 0x061B | 0x0118)
+}
+
+/// A call that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What the caller is told.
+    pub(super) error: PortError,
+    /// The code it came with; zero where the client never got one.
+    pub(super) code: u32,
+    /// Whether the connection can be used again.
+    pub(super) good: bool,
+}
+
+impl From<Failure> for PortError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl Failure {
+    /// No answer, or none that could be had: the connection is thrown away.
+    pub(super) fn away(side: Side, message: String) -> Self {
+        Self { error: PortError::Away { side, message }, code: 0, good: false }
+    }
+
+    /// An error of the client as an error of the port.
+    pub(super) fn new(side: Side, what: &str, error: &taos::Error) -> Self {
+        let code: i32 = error.code().into();
+        let code = u32::from_ne_bytes(code.to_ne_bytes()) & 0xffff;
+        let text = Some(error.message()).filter(|text| !text.is_empty()).unwrap_or_else(|| error.to_string());
+        let action = action(code, &text);
+        let message = format!("{what}: [{code:#06x}] {}", told(&text));
+        Self { error: sorted(side, action, message), code, good: action != Action::Reconnect }
+    }
+}
+
+/// As much of a text as tells what happened: without a token that stands in an address, and without the rows of a
+/// statement that the client repeats.
+fn told(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let text = text.trim();
+    let text = text.find("token=").map_or(text, |at| &text[..at]);
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 fn sorted(side: Side, action: Action, message: String) -> PortError {

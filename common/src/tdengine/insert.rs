@@ -25,7 +25,7 @@ pub(super) fn statements<'a>(
     rows: &'a TableRuns,
     limit: usize,
 ) -> impl Iterator<Item = Insert> + 'a {
-    let columns = format!(" ({}) values", sql::list(rows.block.columns()));
+    let columns = format!(" ({}) values", sql::Names::Quoted.list(rows.block.columns()));
     let mut writer = Writer { database, columns, rows, limit, run: 0, row: 0 };
     std::iter::from_fn(move || writer.next())
 }
@@ -67,7 +67,7 @@ impl Writer<'_> {
     fn append(&mut self, statement: &mut String, run: &Run) -> Option<()> {
         let start = self.row.max(run.rows.start);
         statement.push(' ');
-        statement.push_str(&sql::path(self.database, &run.table));
+        statement.push_str(&sql::Names::Quoted.path(self.database, &run.table));
         statement.push_str(&self.columns);
         let mut row = start;
         while row < run.rows.end && (row == start || statement.len() < self.limit) {

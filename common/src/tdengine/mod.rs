@@ -8,11 +8,14 @@ mod conn;
 mod connector;
 mod errors;
 mod insert;
+mod known;
+mod pool;
+mod reader;
 mod rows;
 mod sink;
-mod sql;
 mod source;
+mod sql;
 
 pub use connector::TdConnector;
 pub use errors::{Action, action};
-pub use rows::{Table, query_table};
+pub use reader::{Answer, Reader};

@@ -1,9 +1,10 @@
-//! Whole small answers as values, by column name: for catalogs, and for the comparer that checks a migration.
+//! Whole small answers as values, by column name: for catalogs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::conn::{Pool, ResultRows};
+use super::conn::ResultRows;
+use super::pool::Pool;
 use crate::batch::Value;
 use crate::dsn::{Dsn, Transport};
 use crate::port::{PortError, PortResult, Side};
@@ -11,22 +12,15 @@ use crate::schema::Column;
 use crate::secret::Secrets;
 
 /// An answer held whole. Only for what is known to be small.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Table {
+pub(super) struct Table {
     /// The columns as the server named them.
-    pub columns: Vec<Column>,
+    pub(super) columns: Vec<Column>,
     /// The rows in the order in which they came.
-    pub rows: Vec<Vec<Value>>,
+    pub(super) rows: Vec<Vec<Value>>,
 }
 
 /// One row, its values by their column's name in lower case: servers of one line differ in order and in case.
 pub(super) struct Record(BTreeMap<String, Value>);
-
-/// Runs one query against a server and holds its answer whole. `Err` messages never hold a password.
-pub async fn query_table(dsn: &Dsn, secrets: &Secrets, sql: &str) -> PortResult<Table> {
-    let pool = pool(Side::Source, dsn, secrets)?;
-    table(pool.query(sql).await?).await
-}
 
 /// A pool for a DSN.
 pub(super) fn pool(side: Side, dsn: &Dsn, secrets: &Secrets) -> PortResult<Arc<Pool>> {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::catalog::{self, describe};
-use super::conn::{Pool, ResultRows};
+use super::conn::ResultRows;
+use super::pool::Pool;
 use super::rows::{Table, number, table, text};
-use super::sql;
+use super::sql::{self, Names};
 use crate::batch::{Block, TableRuns, TagRow};
 use crate::port::{PortError, PortResult, Side, Source, Subtable, Tables};
 use crate::schema::{Column, Database, Extent, NormalTable, Stable};
@@ -30,8 +32,16 @@ impl TdSource {
         Self { pool, database: database.to_owned(), time_columns: Mutex::default() }
     }
 
-    fn path(&self, table: &str) -> String {
-        sql::path(&self.database, table)
+    async fn names(&self) -> PortResult<Names> {
+        Ok(Names::of(self.pool.version().await?))
+    }
+
+    async fn path(&self, table: &str) -> PortResult<String> {
+        Ok(self.names().await?.path(&self.database, table))
+    }
+
+    async fn show(&self, what: &str) -> PortResult<String> {
+        Ok(format!("show {}.{what}", self.names().await?.database(&self.database)))
     }
 
     async fn answer(&self, sql: &str) -> PortResult<Table> {
@@ -39,7 +49,7 @@ impl TdSource {
     }
 
     async fn described(&self, name: &str) -> PortResult<catalog::Described> {
-        let described = describe(&self.pool, SIDE, &self.database, name).await?;
+        let described = describe(&self.pool, self.names().await?, &self.database, name).await?;
         if let Some(first) = described.columns.first() {
             self.remember(name, &first.name);
         }
@@ -56,20 +66,28 @@ impl TdSource {
         let known = self.time_columns.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
         match known {
             Some(column) => Ok(column),
-            None => Ok(self.described(table).await?.columns.into_iter().next().map(|c| c.name).unwrap_or_default()),
+            None => Ok(self
+                .described(table)
+                .await?
+                .columns
+                .into_iter()
+                .next()
+                .map(|c| c.name)
+                .unwrap_or_default()),
         }
     }
 
     async fn extent(&self, name: &str) -> PortResult<Extent> {
-        let ts = sql::ident(&self.time_column(name).await?);
-        let answer = self.answer(&format!("select count(*), first({ts}), last({ts}) from {}", self.path(name))).await?;
+        let ts = self.names().await?.ident(&self.time_column(name).await?);
+        let path = self.path(name).await?;
+        let answer = self.answer(&format!("select count(*), first({ts}), last({ts}) from {path}")).await?;
         Ok(answer.rows.first().map_or(Extent::EMPTY, |row| extent(row)))
     }
 
     /// The extent of every subtable that has rows, by name.
     async fn extents(&self, stable: &str) -> PortResult<BTreeMap<String, Extent>> {
-        let ts = sql::ident(&self.time_column(stable).await?);
-        let path = self.path(stable);
+        let ts = self.names().await?.ident(&self.time_column(stable).await?);
+        let path = self.path(stable).await?;
         let sql = format!("select count(*), first({ts}), last({ts}) from {path} group by tbname");
         let answer = self.answer(&sql).await?;
         let named = |row: &Vec<_>| Some((text(row.get(3)?)?, extent(row)));
@@ -77,13 +95,19 @@ impl TdSource {
     }
 
     /// Counts, one query for each piece of names that fits.
-    async fn counts(&self, what: &str, group: &str, tables: Tables<'_>, period: Period) -> PortResult<Vec<Table>> {
+    async fn counts(
+        &self,
+        what: &str,
+        group: &str,
+        tables: Tables<'_>,
+        period: Period,
+    ) -> PortResult<Vec<Table>> {
         let (table, names) = match tables {
             Tables::One { name } => (name, None),
             Tables::Of { stable, names } => (stable, Some(names)),
         };
-        let within = sql::within(&self.time_column(table).await?, period);
-        let path = self.path(table);
+        let within = self.names().await?.within(&self.time_column(table).await?, period);
+        let path = self.path(table).await?;
         let ask = |named: &str| format!("select {what} from {path}{}{group}", sql::filter(&[named, &within]));
         let Some(names) = names else { return Ok(vec![self.answer(&ask("")).await?]) };
         let mut answers = Vec::new();
@@ -106,47 +130,49 @@ fn unsigned(value: Option<&crate::batch::Value>) -> u64 {
     value.and_then(number).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
 }
 
-/// The blocks of a query that is sent when the first one is asked for.
-pub(super) fn blocks(pool: &Arc<Pool>, sql: String) -> BoxStream<'static, PortResult<Block>> {
-    enum At {
-        Start(Arc<Pool>, String),
-        Reading(Box<ResultRows>),
-    }
-    let start = At::Start(Arc::clone(pool), sql);
-    stream::try_unfold(start, async |at| {
-        let mut rows = match at {
-            At::Start(pool, sql) => Box::new(pool.query(&sql).await?),
-            At::Reading(rows) => rows,
+/// The blocks of a query that is put together and sent when the first one is asked for.
+fn blocks<'a>(
+    pool: &'a Arc<Pool>,
+    sql: impl Fn(Names) -> String + Send + Sync + 'a,
+) -> BoxStream<'a, PortResult<Block>> {
+    let open = async move {
+        let rows = pool.query(&sql(Names::of(pool.version().await?))).await?;
+        let next = async |mut rows: Box<ResultRows>| -> PortResult<_> {
+            Ok(rows.next().await?.map(|block| (block, rows)))
         };
-        Ok(rows.next().await?.map(|block| (block, At::Reading(rows))))
-    })
-    .boxed()
+        Ok::<_, PortError>(stream::try_unfold(Box::new(rows), next))
+    };
+    stream::once(open).try_flatten().boxed()
 }
 
 #[async_trait]
 impl Source for TdSource {
     async fn version(&self) -> PortResult<String> {
-        let answer = self.answer("select server_version()").await?;
-        Ok(answer.single().and_then(text).unwrap_or_default())
+        self.pool.version().await.map(str::to_owned)
     }
 
     async fn database(&self) -> PortResult<Database> {
         let answer = self.answer("show databases").await?;
         let mut records = answer.records();
-        let found = records.find(|record| record.text(&["name"]).as_ref() == Some(&self.database));
+        let found = records.find(|record| {
+            record.text(&["name"]).is_some_and(|name| name.eq_ignore_ascii_case(&self.database))
+        });
         let missing = || PortError::Missing {
             side: SIDE,
-            message: format!("there is no database `{}`; `show databases` on the source lists what there is", self.database),
+            message: format!(
+                "there is no database `{}`; `show databases` on the source lists what there is",
+                self.database
+            ),
         };
         catalog::database(SIDE, &found.ok_or_else(missing)?)
     }
 
     async fn clock(&self) -> PortResult<Option<i64>> {
         // 2.x answers now() only over a table, and only where that has a row
-        let stables = self.answer(&format!("show {}.stables", sql::ident(&self.database))).await?;
+        let stables = self.answer(&self.show("stables").await?).await?;
         for record in stables.records() {
             let Some(name) = record.text(&["name", "stable_name"]) else { continue };
-            match self.answer(&format!("select now() from {} limit 1", self.path(&name))).await {
+            match self.answer(&format!("select now() from {} limit 1", self.path(&name).await?)).await {
                 Ok(answer) if answer.single().is_some() => return Ok(answer.single().and_then(number)),
                 Ok(_) => {}
                 Err(error) if error.is_away() => return Err(error),
@@ -158,8 +184,9 @@ impl Source for TdSource {
     }
 
     async fn stables(&self) -> PortResult<Vec<Stable>> {
-        let answer = self.answer(&format!("show {}.stables", sql::ident(&self.database))).await?;
-        let names: Vec<_> = answer.records().filter_map(|record| record.text(&["name", "stable_name"])).collect();
+        let answer = self.answer(&self.show("stables").await?).await?;
+        let names: Vec<_> =
+            answer.records().filter_map(|record| record.text(&["name", "stable_name"])).collect();
         let mut stables = Vec::new();
         for name in names {
             let described = self.described(&name).await?;
@@ -170,16 +197,20 @@ impl Source for TdSource {
     }
 
     async fn normal_tables(&self) -> PortResult<Vec<NormalTable>> {
-        let mut rows = self.pool.query(&format!("show {}.tables", sql::ident(&self.database))).await?;
-        let column = |name: &str| rows.columns().iter().position(|column| column.name.eq_ignore_ascii_case(name));
+        let mut rows = self.pool.query(&self.show("tables").await?).await?;
+        let column =
+            |name: &str| rows.columns().iter().position(|column| column.name.eq_ignore_ascii_case(name));
         let (Some(table), Some(stable)) = (column("table_name"), column("stable_name")) else {
-            let message = "`show tables` names neither tables nor stables; is the source a 2.x server?".into();
+            let message =
+                "`show tables` names neither tables nor stables; is the source a 2.x server?".into();
             return Err(PortError::Invalid { side: SIDE, message });
         };
         let mut names = Vec::new();
         while let Some(block) = rows.next().await? {
             let cell = |row, column| text(&block.cell(row, column).to_value()).unwrap_or_default();
-            names.extend((0..block.rows()).filter(|row| cell(*row, stable).is_empty()).map(|row| cell(row, table)));
+            names.extend(
+                (0..block.rows()).filter(|row| cell(*row, stable).is_empty()).map(|row| cell(row, table)),
+            );
         }
         drop(rows);
         names.sort();
@@ -202,22 +233,23 @@ impl Source for TdSource {
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>> {
         let pages = async move {
             let extents = if exact { Some(self.extents(stable).await?) } else { None };
-            let names = blocks(&self.pool, format!("select tbname from {}", self.path(stable)));
-            Ok::<_, PortError>(names.map(move |block| block.and_then(|block| page(&block, extents.as_ref()))))
+            let tables = blocks(&self.pool, |names| {
+                format!("select tbname from {}", names.path(&self.database, stable))
+            });
+            Ok::<_, PortError>(
+                tables.map(move |block| block.and_then(|block| page(&block, extents.as_ref()))),
+            )
         };
-        stream::once(pages)
-            .flat_map(|pages| match pages {
-                Ok(pages) => pages.boxed(),
-                Err(error) => stream::iter([Err(error)]).boxed(),
-            })
-            .boxed()
+        stream::once(pages).try_flatten().boxed()
     }
 
     async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
-        let select = format!("select tbname,{} from {}", sql::list(&stable.tags), self.path(&stable.name));
+        let tags = self.names().await?.list(&stable.tags);
+        let select = format!("select tbname,{tags} from {}", self.path(&stable.name).await?);
         let mut found = Vec::with_capacity(names.len());
         for piece in sql::pieces(names, select.len() + 32, sql::SHORT_SQL) {
-            let answer = self.answer(&format!("{select}{}", sql::filter(&[&sql::named(&names[piece])]))).await?;
+            let answer =
+                self.answer(&format!("{select}{}", sql::filter(&[&sql::named(&names[piece])]))).await?;
             for mut row in answer.rows {
                 let tags = row.split_off(1);
                 found.extend(row.first().and_then(text).map(|name| TagRow { name, tags }));
@@ -226,10 +258,17 @@ impl Source for TdSource {
         Ok(found)
     }
 
-    fn read<'a>(&'a self, table: &'a str, columns: Arc<[Column]>, period: Period) -> BoxStream<'a, PortResult<Block>> {
-        let within = columns.first().map(|first| sql::within(&first.name, period)).unwrap_or_default();
-        let path = self.path(table);
-        blocks(&self.pool, format!("select {} from {path}{}", sql::list(&columns), sql::filter(&[&within])))
+    fn read<'a>(
+        &'a self,
+        table: &'a str,
+        columns: Arc<[Column]>,
+        period: Period,
+    ) -> BoxStream<'a, PortResult<Block>> {
+        blocks(&self.pool, move |names| {
+            let within = columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default();
+            let path = names.path(&self.database, table);
+            format!("select {} from {path}{}", names.list(&columns), sql::filter(&[&within]))
+        })
     }
 
     fn read_many<'a>(
@@ -238,13 +277,21 @@ impl Source for TdSource {
         names: &'a [String],
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
-        let within = stable.columns.first().map(|first| sql::within(&first.name, period)).unwrap_or_default();
-        let select = format!("select tbname,{} from {}", sql::list(&stable.columns), self.path(&stable.name));
-        let pieces = sql::pieces(names, select.len() + within.len() + 32, sql::SHORT_SQL);
-        stream::iter(pieces)
+        let select = |names: Names| {
+            let columns = names.list(&stable.columns);
+            format!("select tbname,{columns} from {}", names.path(&self.database, &stable.name))
+        };
+        let within = move |names: Names| {
+            stable.columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default()
+        };
+        // backticks only make it longer
+        let rest = select(Names::Quoted).len() + within(Names::Quoted).len() + 32;
+        stream::iter(sql::pieces(names, rest, sql::SHORT_SQL))
             .flat_map(move |piece| {
-                let filter = sql::filter(&[&sql::named(&names[piece]), &within]);
-                blocks(&self.pool, format!("{select}{filter}"))
+                let named = sql::named(&names[piece]);
+                blocks(&self.pool, move |names| {
+                    format!("{}{}", select(names), sql::filter(&[&named, &within(names)]))
+                })
             })
             .map(|block| {
                 let invalid = |message: String| PortError::Invalid { side: SIDE, message };

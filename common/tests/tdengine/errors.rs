@@ -1,0 +1,1 @@
+//! Wrong passwords, missing things and rights.
