@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::codec;
 use crate::kv::Revision;
 
@@ -32,6 +34,15 @@ impl Batch {
     /// The changes in the order of their keys; no value means that the record is removed.
     pub fn writes(&self) -> impl Iterator<Item = (Table, &[u8], Option<&[u8]>)> {
         self.writes.iter().map(|((table, key), value)| (*table, key.as_slice(), value.as_deref()))
+    }
+
+    /// The changes of keys in it, in their order: revision, key, and the value unless the key was deleted. For a log
+    /// of everything that was ever stored.
+    pub fn changes(&self) -> impl Iterator<Item = (i64, Bytes, Option<Bytes>)> {
+        self.writes().filter(|(table, ..)| *table == Table::Event).filter_map(|(_, at, event)| {
+            let (at, event) = (codec::decode_revision(at).ok()?, codec::decode_event(event?).ok()?);
+            Some((at.main, event.key, event.value.map(|value| value.bytes)))
+        })
     }
 
     pub(crate) fn put_event(&mut self, at: Revision, event: Vec<u8>) {

@@ -19,6 +19,9 @@ const META: Definition = TableDefinition::new("meta");
 /// redb's page cache. The state is in memory anyway, so the cache only serves commits.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
+/// Ends the name of a file that is still being made; one that is left over is thrown away.
+const DRAFT: &str = ".new";
+
 /// One file, locked for one process, every batch synced before it counts.
 #[derive(Debug)]
 pub struct RedbStorage {
@@ -28,15 +31,16 @@ pub struct RedbStorage {
 }
 
 impl RedbStorage {
-    /// Opens or creates the file.
+    /// Opens or creates the file. A new one is made beside its place and moved there when it is whole,
+    /// so that a crash leaves either no file or a good one.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_path_buf();
-        let opened = path.clone();
+        let wanted = path.clone();
         let database = blocking("open its file", move || {
-            redb::Builder::new()
-                .set_cache_size(CACHE_BYTES)
-                .create(&opened)
-                .map_err(|error| open_error(error, &opened))
+            if !wanted.exists() {
+                create(&wanted)?;
+            }
+            builder().open(&wanted).map_err(|error| open_error(error, &wanted))
         })
         .await?;
         Ok(Self::new(database, Some(path)))
@@ -45,10 +49,7 @@ impl RedbStorage {
     /// The same on any backend of redb's; crash tests bring one that loses what was not synced.
     pub async fn on(backend: impl StorageBackend) -> Result<Self, Error> {
         let database = blocking("open its backend", move || {
-            redb::Builder::new()
-                .set_cache_size(CACHE_BYTES)
-                .create_with_backend(backend)
-                .map_err(|error| Error::storage("open its backend", error))
+            builder().create_with_backend(backend).map_err(|error| Error::storage("open its backend", error))
         })
         .await?;
         Ok(Self::new(database, None))
@@ -100,6 +101,28 @@ impl Storage for RedbStorage {
             tracing::warn!(%error, "embedded store did not close cleanly");
         }
     }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = redb::Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+fn create(path: &Path) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::storage(format!("create the file {}", path.display()), error);
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(DRAFT);
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let database = builder().create(&draft).map_err(|error| open_error(error, path))?;
+    // Dropping it syncs it and marks it as closed.
+    drop(database);
+    std::fs::rename(&draft, path).map_err(failed)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
 fn definition(table: Table) -> Definition {

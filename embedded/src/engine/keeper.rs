@@ -35,8 +35,7 @@ struct Mark {
 
 impl Keeper {
     pub(super) fn new(history: Duration, state: &State, now: Instant) -> Self {
-        let mark =
-            Mark { at: now, revision: state.history.revision(), bytes: state.history.superseded_bytes() };
+        let mark = Mark { at: now, revision: state.history.revision(), bytes: state.history.written_bytes() };
         Self { history, looked: now, marks: VecDeque::from([mark]) }
     }
 
@@ -74,14 +73,14 @@ impl Keeper {
     /// When to look again although nobody asks for anything.
     pub(super) fn wake(&self, state: &State, now: Instant) -> Option<Instant> {
         let lease = state.leases.next_deadline().map(|deadline| deadline.min(now + LOOK_EVERY));
-        let newest = self.marks.back().map_or(0, |mark| mark.revision);
-        let mark = (state.history.revision() > newest).then(|| now + MARK_EVERY);
+        let marked = self.marks.back().map_or(0, |mark| mark.revision).max(state.history.compacted());
+        let mark = (state.history.revision() > marked).then(|| now + MARK_EVERY);
         let cut = self.marks.front().map(|mark| mark.at + self.history);
         [lease, mark, cut].into_iter().flatten().min()
     }
 
     fn mark(&mut self, state: &State, now: Instant) {
-        let (revision, bytes) = (state.history.revision(), state.history.superseded_bytes());
+        let (revision, bytes) = (state.history.revision(), state.history.written_bytes());
         let due = self.marks.back().is_none_or(|newest| {
             revision > newest.revision
                 && (now.saturating_duration_since(newest.at) >= MARK_EVERY

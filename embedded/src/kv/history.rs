@@ -58,6 +58,7 @@ pub(crate) struct History {
     revision: i64,
     compacted: i64,
     superseded_bytes: usize,
+    written_bytes: usize,
     tail: Tail,
 }
 
@@ -69,6 +70,7 @@ impl History {
             revision: FIRST_REVISION,
             compacted: NEVER_COMPACTED,
             superseded_bytes: 0,
+            written_bytes: 0,
             tail: Tail::empty(),
         }
     }
@@ -97,11 +99,17 @@ impl History {
         self.superseded_bytes
     }
 
+    /// Bytes ever appended in this process: a measure of progress, never of what is held.
+    pub(crate) fn written_bytes(&self) -> usize {
+        self.written_bytes
+    }
+
     pub(crate) fn set_revision(&mut self, main: i64) {
         self.revision = main;
     }
 
     pub(crate) fn append(&mut self, at: Revision, event: Event) {
+        self.written_bytes = self.written_bytes.saturating_add(size(&event));
         let live = event.value.is_some();
         let before = self.index.get(&event.key).and_then(|marks| marks.last().copied());
         if let Some(mark) = before.filter(|mark| mark.live) {

@@ -6,6 +6,3 @@ mod compare;
 mod duplicate;
 
 pub(crate) use check::{check_delete, check_put, check_range, check_txn, writes};
-
-#[cfg(test)]
-mod tests;
