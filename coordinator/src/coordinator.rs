@@ -70,11 +70,9 @@ impl Coordinator {
     /// Opens the store, reads it whole, and begins the background work.
     pub async fn start(deps: Deps) -> Result<Self, StartError> {
         let fail = |err: StoreError| StartError(err.to_string());
-        let store = Store::open(deps.client, deps.timing, deps.seed).await.map_err(fail)?;
+        let store = Box::pin(Store::open(deps.client, deps.timing, deps.seed)).await.map_err(fail)?;
         let core = Arc::new(Core::new(store, deps.clock, deps.id, deps.seed));
-        let (stopper, stop) = stop_pair();
-        let loops = tokio::spawn(phases::run(Arc::clone(&core), stop));
-        let started = Self(Arc::new(Inner { core, stopper, loops }));
+        let started = Self::with_loops(core);
         match tokio::time::timeout(deps.timing.session_ttl, started.filled()).await {
             Ok(()) => Ok(started),
             Err(_) => Err(StartError(format!(
@@ -120,6 +118,12 @@ impl Coordinator {
 
     pub(crate) fn core(&self) -> &Core {
         &self.0.core
+    }
+
+    fn with_loops(core: Arc<Core>) -> Self {
+        let (stopper, stop) = stop_pair();
+        let loops = tokio::spawn(phases::run(Arc::clone(&core), stop));
+        Self(Arc::new(Inner { core, stopper, loops }))
     }
 
     async fn filled(&self) {

@@ -74,7 +74,7 @@ where
     let Some(record) = core.store.read_task(&start.key.task).await? else { return Ok(Surveyed::Fenced) };
     let spec = Kept::open(&record.spec)?.spec()?;
     let mut intake = Intake::new(core, *start, &spec);
-    // an empty page at first: a survey whose lease is lost ends here
+    // before anything is streamed: a survey whose lease is lost ends here
     if intake.write().await? == PlanPaged::Fenced {
         return Ok(Surveyed::Fenced);
     }

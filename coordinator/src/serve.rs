@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::service::Routes;
 use tonic::transport::server::Connected;
@@ -22,6 +22,8 @@ use tower::service_fn;
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Streams of one connection: a worker needs a handful, a page one for each task it watches.
 const MAX_STREAMS: u32 = 1_024;
+/// After it was asked to stop a server waits this long for streams that have no end of their own.
+const GRACE: Duration = Duration::from_secs(2);
 /// Bytes under way in a connection inside of the process.
 const PIPE_BYTES: usize = 256 * 1024;
 
@@ -30,7 +32,7 @@ const PIPE_BYTES: usize = 256 * 1024;
 #[error("the coordinator could not serve: {0}; leases and offsets are kept in the store, start it again")]
 pub struct ServeError(#[from] tonic::transport::Error);
 
-/// Serves connections until `stop` returns; requests under way are answered first.
+/// Serves connections until `stop` returns; requests under way are answered first, watchers are cut off.
 pub(crate) async fn serve<C, E>(
     routes: Routes,
     incoming: impl Stream<Item = Result<C, E>>,
@@ -40,14 +42,27 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    Server::builder()
+    let (asked, heard) = oneshot::channel();
+    let stop = async {
+        stop.await;
+        let _ = asked.send(());
+    };
+    let grace = async {
+        match heard.await {
+            Ok(()) => tokio::time::sleep(GRACE).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let served = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .max_concurrent_streams(Some(MAX_STREAMS))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming.map(|connection| connection.map(Connection)), stop)
-        .await?;
-    Ok(())
+        .serve_with_incoming_shutdown(incoming.map(|connection| connection.map(Connection)), stop);
+    tokio::select! {
+        done = served => Ok(done?),
+        () = grace => Ok(()),
+    }
 }
 
 /// A channel to the services without a socket: the same bytes on a pipe. It ends with its last clone.

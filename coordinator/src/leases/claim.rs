@@ -9,6 +9,7 @@ use tdferry_common::spec::TaskName;
 use tdferry_common::task::Planned;
 
 use super::candidates::{Candidate, candidates};
+use super::news::{self, Openings};
 use crate::queue::{self, SPREAD};
 use crate::record::Group;
 use crate::shared::Core;
@@ -49,8 +50,18 @@ pub(crate) enum Grants {
     SessionGone,
 }
 
-/// Takes leases for a worker.
+/// Takes leases for a worker; where there are none, waits a moment for some.
 pub(crate) async fn claim(core: &Core, claimant: Claimant) -> Result<Grants, StoreError> {
+    let known = core.view().read(Openings::seen);
+    match claim_now(core, claimant).await? {
+        Grants::Leases(none) if none.is_empty() && claimant.slots > 0 && news::wait(core, &known).await => {
+            claim_now(core, claimant).await
+        }
+        grants => Ok(grants),
+    }
+}
+
+async fn claim_now(core: &Core, claimant: Claimant) -> Result<Grants, StoreError> {
     let mut claiming =
         Claiming { core, claimant, granted: Vec::new(), bytes: 0, lost: 0, closed: BTreeSet::new() };
     for candidate in claiming.candidates() {

@@ -8,6 +8,7 @@ mod commit;
 mod cooling;
 mod former;
 mod heartbeat;
+mod news;
 mod place;
 mod strays;
 

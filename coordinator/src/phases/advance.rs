@@ -67,7 +67,7 @@ where
     let of_phase = || shards().filter(|shard| phase_of(shard.kind) == phase);
     let failed = || of_phase().filter(|shard| matches!(shard.state, ShardState::Failed { .. }));
     // without the structure no subtable can be created: its shards wait for nothing
-    let hopeless = failed().any(|shard| shard.id == ShardId::schema());
+    let hopeless = phase == Phase::Schema && failed().any(|shard| shard.id == ShardId::schema());
     if !hopeless && of_phase().any(|shard| !shard.is_terminal()) {
         return None;
     }

@@ -15,7 +15,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) holders: BTreeSet<WorkerId>,
     /// Who waits for one of its databases.
     pub(crate) waiting: Vec<(WorkerId, &'a WaitingRecord)>,
-    /// Workers there are, for whatever task.
+    /// Workers that take leases, of whatever task.
     pub(crate) workers: usize,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn words(seen: &Seen<'_>) -> Words {
 }
 
 fn running(seen: &Seen<'_>, state: &'static str) -> Words {
-    if seen.workers == 0 {
+    if seen.workers == 0 && seen.holders.is_empty() {
         let reason = "no worker is connected; start one with `tdferry worker --coordinator URL`";
         return Words { state: "no workers", reason: reason.to_owned() };
     }
@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(word_for(Control::Run, &[A, B], &[(A, &source), (B, &sink)], 2), "waiting for source");
         assert_eq!(word_for(Control::Run, &[A], &[(A, &sink)], 2), "waiting for sink");
         assert_eq!(word_for(Control::Run, &[], &[], 0), "no workers");
+        assert_eq!(word_for(Control::Run, &[A], &[], 0), "surveying", "its worker drains");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tdferry_proto::status::ApiError;
 pub(crate) use change::{delete, retry, set_control};
 pub(crate) use create::{MemorySecrets, copy, create, export};
 pub(crate) use kept::Kept;
-pub(crate) use list_shards::{Listing, ShardShown, ShardsAsked, list_shards};
+pub(crate) use list_shards::{ShardShown, ShardsAsked, list_shards};
 pub(crate) use show::{TaskShown, list, show, show_fresh};
 
 fn no_such(task: &TaskName) -> ApiError {
