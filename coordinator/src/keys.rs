@@ -74,10 +74,6 @@ impl Key {
     }
 }
 
-pub(crate) fn coordinators() -> &'static str {
-    COORDINATOR
-}
-
 pub(crate) fn coordinator(id: &str) -> String {
     format!("{COORDINATOR}{id}")
 }

@@ -3,6 +3,8 @@
 //! Pure: it reads a log of every revision, in order, as a watch from the first revision gives it. Table tests,
 //! simulation and chaos runs feed it the same way; no sampling, nothing is believed that the log does not show.
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,6 +16,8 @@ use tdferry_common::task::TaskState;
 
 use crate::keys::Key;
 use crate::record::{Damage, LeaseRecord, decode_fence, decode_shard, decode_state, encode_shard};
+
+pub use rows::{Ground, Said, planned, rows};
 
 /// A promise that the log can show broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +32,8 @@ pub enum Promise {
     S5,
     /// A task is completed only if every shard is done.
     S6,
+    /// The plan holds exactly the tables that the source has.
+    S9,
     /// Every record follows from the one before by one event of [`Shard::next`], so that what is stored is what some
     /// order of honest requests leaves.
     Honest,

@@ -36,7 +36,9 @@ impl Log {
         let mut log = Self { task: "t".parse().unwrap(), written: vec![], revision: 0 };
         log.at(1).fence(1);
         log.at(2);
-        shards.iter().for_each(|shard| drop(log.shard(shard)));
+        for shard in shards {
+            log.shard(shard);
+        }
         log.at(3).state(&active());
         log
     }

@@ -84,6 +84,7 @@ impl CoordinatorRecord {
         encode_json(self)
     }
 
+    #[cfg(test)]
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         decode_json(bytes)
     }

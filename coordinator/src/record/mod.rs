@@ -15,7 +15,7 @@ pub(crate) mod tests;
 
 pub(crate) use format::{Format, StoreId};
 pub(crate) use frame::Damage;
-pub(crate) use group::{Group, GroupTooLarge, MAX_GROUP_BYTES};
+pub(crate) use group::Group;
 pub(crate) use lease::LeaseRecord;
 pub(crate) use member::{CoordinatorRecord, WaitingFor, WaitingRecord, WorkerRecord};
 pub(crate) use shard::{decode_shard, encode_shard};

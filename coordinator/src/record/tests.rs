@@ -77,8 +77,10 @@ fn group() -> Group {
     Group { stable: "meters".into(), names: names.collect() }
 }
 
+type Reads = fn(&[u8]) -> bool;
+
 /// Every kind of record with its golden file, and whether bytes are read as one without error.
-fn records() -> Vec<(&'static str, Vec<u8>, fn(&[u8]) -> bool)> {
+fn records() -> Vec<(&'static str, Vec<u8>, Reads)> {
     let lease = LeaseRecord { worker: WorkerId(3), session: SessionId(-4), claim: ClaimId(5) };
     let coordinator = CoordinatorRecord { address: "10.0.0.1:7410".into(), version: "0.1.0".into() };
     let format = Format { gates: BTreeSet::from(["tails".into()]), ..Format::new(StoreId(0xdead_beef)) };

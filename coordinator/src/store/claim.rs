@@ -32,6 +32,7 @@ pub(crate) struct Claim<'a> {
 
 /// What became of a claim.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each claim, and taken apart at once")]
 pub(crate) enum Claimed {
     /// It is held, under a new epoch.
     Ours(HeldLease),

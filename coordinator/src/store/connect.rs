@@ -27,7 +27,7 @@ pub struct Endpoints {
 /// Certificates for a connection to etcd.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Who signed the server's certificate; else the system's.
+    /// Who signed the server's certificate. Needed: the system's authorities are not asked.
     pub ca: Option<PathBuf>,
     /// The client's own certificate and key.
     pub identity: Option<(PathBuf, PathBuf)>,
@@ -87,16 +87,59 @@ fn with_tls(options: ConnectOptions, endpoints: &Endpoints) -> Result<ConnectOpt
 }
 
 #[cfg(feature = "tls")]
+const NO_CA: &str = "TLS needs the file with the certificate of the authority that signed etcd's; name it";
+
+#[cfg(feature = "tls")]
 fn with_tls(options: ConnectOptions, endpoints: &Endpoints) -> Result<ConnectOptions, String> {
     use etcd_client::{Certificate, Identity, TlsOptions};
     let read = |path: &PathBuf| std::fs::read(path).map_err(|err| format!("{}: {err}", path.display()));
-    let Some(tls) = &endpoints.tls else { return Ok(options) };
-    let mut config = TlsOptions::new();
-    if let Some(ca) = &tls.ca {
-        config = config.ca_certificate(Certificate::from_pem(read(ca)?));
+    if endpoints.tls.is_none() && !endpoints.urls.iter().any(|url| url.starts_with("https://")) {
+        return Ok(options);
     }
+    let Some(tls) = &endpoints.tls else { return Err(NO_CA.to_owned()) };
+    let ca = tls.ca.as_ref().ok_or(NO_CA)?;
+    let mut config = TlsOptions::new().ca_certificate(Certificate::from_pem(read(ca)?));
     if let Some((cert, key)) = &tls.identity {
         config = config.identity(Identity::from_pem(read(cert)?, read(key)?));
     }
     Ok(options.with_tls(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(endpoints: Endpoints) -> String {
+        match connect(&endpoints, &Timing::default()).await {
+            Ok(_) => panic!("{endpoints:?} is taken"),
+            Err(err) => err.to_string(),
+        }
+    }
+
+    fn at(url: &str) -> Endpoints {
+        Endpoints { urls: vec![url.to_owned()], ..Endpoints::default() }
+    }
+
+    #[tokio::test]
+    async fn endpoints_that_cannot_be_used_say_what_to_do() {
+        assert!(refused(Endpoints::default()).await.contains("etcd://host:2379"));
+        assert!(refused(at("http://not a host")).await.contains("http://not a host"));
+        let tls = Endpoints { tls: Some(Tls::default()), ..at("localhost:1") };
+        for secured in [at("https://localhost:1"), tls] {
+            let message = refused(secured).await;
+            assert!(message.contains("TLS"), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_server_need_be_there_yet() {
+        assert!(connect(&at("127.0.0.1:1"), &Timing::default()).await.is_ok());
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let user = Some(("root".to_owned(), Secret::new("hunter2")));
+        let shown = format!("{:?}", Endpoints { user, ..at("localhost:1") });
+        assert!(shown.contains("root") && !shown.contains("hunter2"), "{shown}");
+    }
 }

@@ -19,6 +19,7 @@ const NO_PERIOD: Period = Period { from: 0, to: 0 };
 
 /// What became of a creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the other two say why it was not")]
 pub(crate) enum Created {
     /// The task is there, to be surveyed.
     Created,

@@ -42,7 +42,7 @@ enum Standing {
     /// The lease is not the writer's.
     Fenced,
     /// The writer holds the lease; this is the shard as it stands.
-    Holds(StoredShard),
+    Holds(Box<StoredShard>),
 }
 
 impl Store {
@@ -63,7 +63,7 @@ impl Store {
                     Tried::Is(Standing::Already) => return Ok(Some(Committed::Already)),
                     Tried::Is(Standing::Fenced) => return Ok(Some(Committed::Fenced)),
                     Tried::Is(Standing::Holds(now)) if now.changed == shard.changed => return Ok(None),
-                    Tried::Is(Standing::Holds(now)) => base = Some(now),
+                    Tried::Is(Standing::Holds(now)) => base = Some(*now),
                 }
                 continue;
             }
@@ -71,7 +71,7 @@ impl Store {
                 Standing::Already => return Ok(Some(Committed::Already)),
                 Standing::Fenced => return Ok(Some(Committed::Fenced)),
                 Standing::Holds(now) => match write.next(now.shard.clone()) {
-                    Ok(_) => base = Some(now),
+                    Ok(_) => base = Some(*now),
                     Err(illegal) => return Ok(Some(Committed::Refused(illegal))),
                 },
             }
@@ -112,7 +112,11 @@ impl Store {
         let fence = read(0).map(|found| found.decode(decode_fence)).transpose()?;
         let lease = read(1).map(lease_in).transpose()?;
         let holds = lease.is_some_and(|(epoch, _)| epoch == holder.key.epoch) || !self.guards_epoch();
-        if holds && fence == Some(holder.fence) { Ok(Standing::Holds(shard)) } else { Ok(Standing::Fenced) }
+        if holds && fence == Some(holder.fence) {
+            Ok(Standing::Holds(Box::new(shard)))
+        } else {
+            Ok(Standing::Fenced)
+        }
     }
 }
 

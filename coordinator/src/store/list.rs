@@ -55,9 +55,17 @@ pub(crate) struct ShardPage {
     pub(crate) next: Option<ShardId>,
 }
 
-/// The least recently fetched goes first.
+/// Groups at hand; the least recently used goes first.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Mutex<(u64, BTreeMap<GroupKey, (u64, Arc<Group>)>)>);
+pub(super) struct Groups(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Counts uses.
+    uses: u64,
+    /// Each with its last use.
+    groups: BTreeMap<GroupKey, (u64, Arc<Group>)>,
+}
 
 type GroupKey = (TaskName, PlanId, GroupId);
 
@@ -165,21 +173,21 @@ impl Store {
 impl Groups {
     fn get(&self, at: &GroupKey) -> Option<Arc<Group>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.0 += 1;
-        let now = kept.0;
-        let (used, group) = kept.1.get_mut(at)?;
+        kept.uses += 1;
+        let now = kept.uses;
+        let (used, group) = kept.groups.get_mut(at)?;
         *used = now;
         Some(Arc::clone(group))
     }
 
     fn keep(&self, at: GroupKey, group: Arc<Group>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.0 += 1;
-        let now = kept.0;
-        kept.1.insert(at, (now, group));
-        if kept.1.len() > GROUPS_KEPT {
-            let oldest = kept.1.iter().min_by_key(|(_, (used, _))| *used).map(|(at, _)| at.clone());
-            oldest.and_then(|at| kept.1.remove(&at));
+        kept.uses += 1;
+        let now = kept.uses;
+        kept.groups.insert(at, (now, group));
+        if kept.groups.len() > GROUPS_KEPT {
+            let oldest = kept.groups.iter().min_by_key(|(_, (used, _))| *used).map(|(at, _)| at.clone());
+            oldest.and_then(|at| kept.groups.remove(&at));
         }
     }
 }

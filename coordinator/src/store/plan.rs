@@ -33,6 +33,10 @@ pub(crate) enum Flip {
 }
 
 impl Store {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "lease, fence and plan say where; groups and shards say what"
+    )]
     /// Writes groups (packed, see [`crate::record::Group::encode`]) and shards of a plan that does not count yet, in
     /// as many requests as they need. May be repeated.
     pub(crate) async fn plan_page(

@@ -1,6 +1,6 @@
 //! A worker's liveness: its session, which is a lease of etcd's, and the members' records that hang on one.
 
-use tdferry_common::id::{SessionId, WorkerId};
+use tdferry_common::id::SessionId;
 
 use etcd_client::LeaseGrantOptions;
 
@@ -79,11 +79,6 @@ impl Store {
         let put =
             Guarded::new("worker").put_for(worker.session, keys::worker(worker.worker), worker.encode());
         gone_or(self.run(put).await)
-    }
-
-    /// Takes a worker's record away before its session ends by itself.
-    pub(crate) async fn delete_worker(&self, worker: WorkerId) -> Result<(), StoreError> {
-        self.run(Guarded::new("worker").delete(keys::worker(worker))).await.map(drop)
     }
 
     /// Shows a coordinator, for as long as its session lasts.

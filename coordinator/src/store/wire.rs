@@ -180,7 +180,8 @@ impl Wire {
         let deadline = Instant::now() + self.timing.session_ttl;
         let mut failed = 0_u32;
         loop {
-            let message = match timeout(request, call()).await {
+            // boxed: the client's futures are large, and every caller's would hold one
+            let message = match timeout(request, Box::pin(call())).await {
                 Ok(Ok(_)) if self.is_lost() => "planted fault".to_owned(),
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(err)) => match sort(err) {

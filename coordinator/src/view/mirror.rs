@@ -11,8 +11,7 @@ use tdferry_common::task::{Control, TaskState};
 use super::Change;
 use crate::keys::Key;
 use crate::record::{
-    CoordinatorRecord, Damage, LeaseRecord, WorkerRecord, decode_control, decode_fence, decode_shard,
-    decode_spec, decode_state,
+    Damage, LeaseRecord, WorkerRecord, decode_control, decode_fence, decode_shard, decode_spec, decode_state,
 };
 use crate::store::{Revision, StoredShard, Versioned};
 
@@ -23,7 +22,6 @@ pub(crate) struct Mirror {
     revision: i64,
     tasks: BTreeMap<TaskName, TaskEntry>,
     workers: BTreeMap<WorkerId, Versioned<WorkerRecord>>,
-    coordinators: BTreeMap<String, Versioned<CoordinatorRecord>>,
     /// Keys whose records cannot be read, and why.
     damaged: BTreeMap<Vec<u8>, Damage>,
     /// What our own answers brought before the watch did, by key: an older event must not undo it.
@@ -81,10 +79,7 @@ impl Mirror {
         self.workers.get(&worker).map(|worker| &worker.value)
     }
 
-    pub(crate) fn coordinators(&self) -> impl Iterator<Item = (&str, &CoordinatorRecord)> {
-        self.coordinators.iter().map(|(id, record)| (id.as_str(), &record.value))
-    }
-
+    #[cfg(test)]
     /// Records that cannot be read, by key: a person must look at them.
     pub(crate) fn damaged(&self) -> impl Iterator<Item = (String, &Damage)> {
         self.damaged.iter().map(|(key, damage)| (String::from_utf8_lossy(key).into_owned(), damage))
@@ -149,11 +144,7 @@ impl Mirror {
     fn put_record(&mut self, key: Key, value: &[u8], change: &Change) -> Result<(), Damage> {
         let changed = Revision(change.changed);
         match key {
-            Key::Format => {}
-            Key::Coordinator(id) => {
-                let value = CoordinatorRecord::decode(value)?;
-                self.coordinators.insert(id, Versioned { value, changed });
-            }
+            Key::Format | Key::Coordinator(_) => {}
             Key::Worker(id) => {
                 let value = WorkerRecord::decode(value)?;
                 self.workers.insert(id, Versioned { value, changed });
@@ -194,8 +185,7 @@ impl Mirror {
 
     fn remove(&mut self, key: Key) {
         let task = match &key {
-            Key::Format => return,
-            Key::Coordinator(id) => return drop(self.coordinators.remove(id)),
+            Key::Format | Key::Coordinator(_) => return,
             Key::Worker(id) => return drop(self.workers.remove(id)),
             Key::Spec(task) | Key::State(task) | Key::Control(task) | Key::Fence(task) => task.clone(),
             Key::Group(task, ..) | Key::Shard(task, ..) | Key::Lease(task, ..) => task.clone(),

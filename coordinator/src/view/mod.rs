@@ -21,7 +21,7 @@ pub(crate) use change::Change;
 pub(crate) use follow::follow;
 #[cfg(test)]
 pub(crate) use follow::{list as list_once, watch as watch_until_lost};
-pub(crate) use mirror::{Mirror, SeenAt, TaskEntry};
+pub(crate) use mirror::{Mirror, TaskEntry};
 
 use crate::store::StoredShard;
 

@@ -47,7 +47,7 @@ impl Env {
         // no two cases on one store draw the same session ids
         let seed = u64::from(crc32fast::hash(task.as_bytes())) << 8;
         let open = |seed| Store::open(client.clone(), Timing::default(), seed);
-        let (a, b) = (open(seed).await.unwrap(), open(seed + 1).await.unwrap());
+        let (a, b) = (Box::pin(open(seed)).await.unwrap(), Box::pin(open(seed + 1)).await.unwrap());
         Self { a, b, task: task.parse().unwrap(), seed, client }
     }
 

@@ -4,9 +4,10 @@ use tdferry_common::id::ShardId;
 use tdferry_common::shard::ShardState;
 use tdferry_common::task::Control;
 
+use crate::store::claim::MAX_CLAIMS;
 use crate::store::tests::env::{Env, PLAN};
 use crate::store::tests::faults::Fault;
-use crate::store::{Claimed, Committed, LeaseEnded, MAX_CLAIMS, Store, StoredShard};
+use crate::store::{Claimed, Committed, LeaseEnded, Store, StoredShard};
 use tdferry_common::lease::SeenLease;
 
 async fn first(env: &Env) -> StoredShard {
