@@ -52,7 +52,7 @@ mod tests {
             assert_ne!(whole, of(&[&a, &other], &[]));
         }
         let normal = NormalTable { name: "b".into(), columns: b.columns.clone() };
-        assert_ne!(of(&[&a], &[normal.clone()]), of(&[&a], &[]));
+        assert_ne!(of(&[&a], std::slice::from_ref(&normal)), of(&[&a], &[]));
         assert_ne!(of(&[&a, &b], &[]), of(&[&a], &[normal]));
     }
 }

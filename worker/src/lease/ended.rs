@@ -33,10 +33,11 @@ impl Ended {
             PortError::Missing { .. } => Self::Failed(format!(
                 "{doing}: {error}; check the names in the task, or bring it back, then retry the shard"
             )),
-            PortError::TooLarge { .. } | PortError::Refused { .. } => {
-                Self::Failed(format!("{doing}: {error}"))
+            PortError::Refused { .. } => Self::Failed(format!("{doing}: {error}")),
+            // a single row that is too large may only have met a server short of memory
+            PortError::Away { .. } | PortError::TooLarge { .. } | PortError::Invalid { .. } => {
+                Self::Erred(format!("{doing}: {error}"))
             }
-            PortError::Away { .. } | PortError::Invalid { .. } => Self::Erred(format!("{doing}: {error}")),
         }
     }
 

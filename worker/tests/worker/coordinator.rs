@@ -1,0 +1,209 @@
+//! A coordinator in memory that keeps shards by the real transitions and does on top what a test tells it to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tdferry_common::id::{ClaimId, Epoch, ShardId};
+use tdferry_common::lease::LeaseKey;
+use tdferry_common::shard::{Checkpoint, Shard, ShardEvent, ShardState};
+use tdferry_proto::v1;
+use tokio::sync::watch;
+use tonic::Status;
+
+/// No test needs more, and all of it is virtual time.
+const BOUND: Duration = Duration::from_secs(3_600);
+
+/// A shard with what a lease on it brings along.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) shard: Shard,
+    pub(crate) stable: String,
+    pub(crate) names: Vec<String>,
+}
+
+/// What it knows and what it was told to do.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) spec: String,
+    pub(crate) shards: BTreeMap<ShardId, Place>,
+    /// The epoch of each lease, by shard.
+    pub(crate) leases: BTreeMap<ShardId, i64>,
+    pub(crate) last_epoch: i64,
+    pub(crate) session: i64,
+    /// Every commit that was taken, in order.
+    pub(crate) commits: Vec<v1::CommitRequest>,
+    /// Every commit that came, taken or not.
+    pub(crate) commits_seen: usize,
+    pub(crate) heartbeats: Vec<v1::HeartbeatRequest>,
+    pub(crate) claims: Vec<v1::ClaimRequest>,
+    pub(crate) released: Vec<ShardId>,
+    pub(crate) left: bool,
+    pub(crate) survey: Vec<v1::SurveyRequest>,
+    /// To be answered at the next heartbeat.
+    pub(crate) directives: Vec<(ShardId, v1::Directive)>,
+    /// So many answers to commits get lost after they were taken.
+    pub(crate) lose_answers: usize,
+    /// Nothing is answered.
+    pub(crate) away: bool,
+    /// No shard is handed out.
+    pub(crate) paused: bool,
+}
+
+/// Shared by the service and the test.
+#[derive(Clone)]
+pub(crate) struct Coordinator {
+    state: Arc<Mutex<State>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Coordinator {
+    pub(crate) fn new(spec: String) -> Self {
+        let state = State { spec, session: 1, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0) }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Puts shards up for claims.
+    pub(crate) fn add(&self, places: impl IntoIterator<Item = Place>) {
+        let mut state = self.state();
+        state.shards.extend(places.into_iter().map(|place| (place.shard.id.clone(), place)));
+    }
+
+    pub(crate) fn shard(&self, id: &ShardId) -> Shard {
+        self.state().shards[id].shard.clone()
+    }
+
+    /// Why a shard failed.
+    pub(crate) fn failure(&self, id: &ShardId) -> String {
+        match self.shard(id).state {
+            ShardState::Failed { reason } => reason,
+            other => panic!("{id} is {other:?}"),
+        }
+    }
+
+    /// Waits until it is so.
+    pub(crate) async fn until(&self, what: &str, so: impl Fn(&State) -> bool) {
+        let mut changes = self.changed.subscribe();
+        let waiting = async {
+            while !so(&self.state()) {
+                changes.changed().await.unwrap();
+            }
+        };
+        let shards =
+            || self.state().shards.values().map(|place| format!("{:?}", place.shard)).collect::<Vec<_>>();
+        if tokio::time::timeout(BOUND, waiting).await.is_err() {
+            panic!("never: {what}; {:#?}", shards());
+        }
+    }
+
+    pub(crate) async fn until_terminal(&self) {
+        self.until("all shards are terminal", |state| {
+            state.shards.values().all(|place| place.shard.is_terminal())
+        })
+        .await;
+    }
+
+    /// Ends the session as etcd does: its leases are gone.
+    pub(crate) fn end_session(&self) {
+        let mut state = self.state();
+        state.session += 1;
+        state.leases.clear();
+    }
+
+    pub(crate) fn acted(&self) {
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl State {
+    pub(crate) fn reachable(&self) -> Result<(), Status> {
+        if self.away { Err(Status::unavailable("told to be away")) } else { Ok(()) }
+    }
+
+    pub(crate) fn claim(&mut self, slots: u32) -> Vec<v1::ClaimedLease> {
+        let free = |(id, place): &(&ShardId, &Place)| {
+            place.shard.state == ShardState::Open && !self.leases.contains_key(*id)
+        };
+        let ids: Vec<_> = match self.paused {
+            true => Vec::new(),
+            false => self.shards.iter().filter(free).map(|(id, _)| id.clone()).collect(),
+        };
+        ids.into_iter().take(usize::try_from(slots).unwrap()).map(|id| self.lease(&id)).collect()
+    }
+
+    fn lease(&mut self, id: &ShardId) -> v1::ClaimedLease {
+        self.last_epoch += 1;
+        let epoch = self.last_epoch;
+        self.leases.insert(id.clone(), epoch);
+        let place = self.shards.get_mut(id).unwrap();
+        let claim = ClaimId(u64::try_from(epoch).unwrap());
+        place.shard = place.shard.clone().next(ShardEvent::Claimed { claim }).unwrap();
+        assert!(place.shard.claims < 20, "poison: {:?}", place.shard);
+        let key = LeaseKey { task: "t".parse().unwrap(), shard: id.clone(), epoch: Epoch(epoch) };
+        v1::ClaimedLease {
+            key: Some(key.into()),
+            fence: 1,
+            shard: Some(place.shard.clone().into()),
+            spec: self.spec.clone(),
+            stable: place.stable.clone(),
+            names: place.names.clone(),
+            cutoff: None,
+            fingerprint: 0,
+        }
+    }
+
+    pub(crate) fn commit(&mut self, request: v1::CommitRequest) -> (v1::Verdict, String) {
+        self.commits_seen += 1;
+        let key: LeaseKey = request.key.clone().unwrap().try_into().unwrap();
+        let checkpoint: Checkpoint = request.checkpoint.clone().unwrap().try_into().unwrap();
+        let place = self.shards.get_mut(&key.shard).unwrap();
+        let stored = place.shard.checkpoint;
+        if (stored.epoch, stored.seq) == (checkpoint.epoch, checkpoint.seq) {
+            return (v1::Verdict::Committed, "already".into());
+        }
+        if self.leases.get(&key.shard) != Some(&key.epoch.0) {
+            return (v1::Verdict::Fenced, "another epoch".into());
+        }
+        let event = match request.outcome() {
+            None => ShardEvent::Committed { checkpoint },
+            Some(outcome) => ShardEvent::Ended { checkpoint, outcome },
+        };
+        match place.shard.clone().next(event) {
+            Ok(shard) => place.shard = shard,
+            Err(illegal) => return (v1::Verdict::Refused, illegal.to_string()),
+        }
+        if request.outcome().is_some() {
+            self.leases.remove(&key.shard);
+        }
+        self.commits.push(request);
+        (v1::Verdict::Committed, String::new())
+    }
+
+    pub(crate) fn beat(&mut self, request: v1::HeartbeatRequest) -> v1::HeartbeatResponse {
+        if request.session != self.session {
+            return v1::HeartbeatResponse { session_lost: true, directives: Vec::new() };
+        }
+        let mut directives = Vec::new();
+        for held in &request.held {
+            let key: LeaseKey = held.clone().try_into().unwrap();
+            let told = self.directives.iter().find(|(id, _)| *id == key.shard).map(|(_, told)| *told);
+            let gone = self.leases.get(&key.shard) != Some(&key.epoch.0);
+            let directive = if gone { Some(v1::Directive::Abandon) } else { told };
+            directives.extend(directive.map(|directive| v1::LeaseDirective {
+                lease: Some(held.clone()),
+                directive: directive.into(),
+            }));
+        }
+        self.heartbeats.push(request);
+        v1::HeartbeatResponse { session_lost: false, directives }
+    }
+
+    /// All that any heartbeat said it waits for, and what for.
+    pub(crate) fn waited_for(&self) -> BTreeSet<i32> {
+        self.heartbeats.iter().flat_map(|beat| &beat.waiting).map(|waiting| waiting.what).collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! Rows arrive whole, by either way of copying, and a shard that was begun is gone on with.
+
+use tdferry_common::id::{Epoch, ShardId};
+use tdferry_common::offset::Offset;
+use tdferry_common::shard::{Checkpoint, Density, ShardKind, ShardState, Totals};
+use tdferry_common::testing::{Recipe, assert_same};
+
+use crate::coordinator::Place;
+use crate::stage::Stage;
+
+/// A create shard and a copy shard for every stable, by turns dense and sparse, and one for the normal tables.
+fn everything(stage: &Stage) -> (Vec<Place>, Vec<Place>) {
+    let stables: Vec<String> = stage.source.held().stables.into_keys().collect();
+    let (mut create, mut copy) = (Vec::new(), Vec::new());
+    for (group, stable) in (0_u32..).zip(&stables) {
+        let density = if group % 2 == 0 { Density::Dense } else { Density::Sparse };
+        create.push(stage.place(stable, group, ShardKind::Create));
+        copy.push(stage.place(stable, group, ShardKind::Copy(density)));
+    }
+    copy.push(stage.place("", 99, ShardKind::Copy(Density::Dense)));
+    (create, copy)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_with_everything_in_it_arrives_cell_by_cell() {
+    let stage = Stage::new(Recipe::small(1).make());
+    let (create, copy) = everything(&stage);
+    stage.finish([stage.schema()]).await;
+    stage.finish(create).await;
+    stage.finish(copy).await;
+    assert_same(&stage.source.held(), &stage.sink.held());
+    assert_eq!(stage.sink.counters().rows_written(), stage.row_count(), "nothing was written twice");
+    for place in stage.coordinator.state().shards.values() {
+        assert_eq!(place.shard.state, ShardState::Done);
+        assert_eq!(place.shard.checkpoint.offset, place.shard.end());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn totals_of_a_shard_count_rows_bytes_and_tables() {
+    for sparse in [false, true] {
+        let stage = Stage::prepared(Recipe::meters(2, (3, 150), (0, 0)).make());
+        let place = if sparse { stage.sparse("meters") } else { stage.dense("meters") };
+        let id = place.shard.id.clone();
+        stage.finish([place]).await;
+        let totals = stage.coordinator.shard(&id).checkpoint.totals;
+        assert_eq!((totals.read, totals.written, totals.tables, totals.before), (450, 450, 3, Some(0)));
+        assert_eq!((totals.source_counted, totals.target_counted), (450, 450));
+        assert!(totals.bytes > 450 * 24, "{totals:?}");
+    }
+}
+
+/// As a lease left it that had copied the first table and 100 rows of the second.
+fn half_way(stage: &Stage, mut place: Place) -> Place {
+    let held = stage.source.held();
+    let mut copied = 0;
+    let mut next = 0;
+    for (table, rows) in [(0, usize::MAX), (1, 100)] {
+        let name = &place.names[table];
+        for (ts, row) in held.tables[name].rows.iter().take(rows) {
+            stage.sink.change(|sink| sink.put_row(name, row.clone()));
+            (copied, next) = (copied + 1, ts + 1);
+        }
+    }
+    let totals = Totals { read: copied, written: copied, tables: 1, before: Some(0), ..Totals::default() };
+    let offset = Offset { index: 1, next };
+    place.shard.checkpoint = Checkpoint { epoch: Epoch(0), seq: 1, offset, totals, sum: 0 };
+    place
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dense_shard_that_was_begun_is_copied_from_its_offset_on() {
+    let stage = Stage::prepared(Recipe::meters(3, (3, 150), (0, 0)).make());
+    let place = half_way(&stage, stage.dense("meters"));
+    stage.finish([place]).await;
+    assert_same(&stage.source.held(), &stage.sink.held());
+    assert_eq!(stage.sink.counters().rows_written(), 200, "50 of the second table and the third");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sparse_shard_that_was_begun_is_copied_from_its_slice_on() {
+    let stage = Stage::prepared(Recipe::meters(4, (4, 10), (0, 0)).make());
+    let mut place = stage.sparse("meters");
+    // ten rows of each table fill a slice by themselves
+    place.shard.estimate.rows = 400_000;
+    let names = place.names.clone();
+    let held = stage.source.held();
+    for name in &names[..2] {
+        stage
+            .sink
+            .change(|sink| held.tables[name].rows.values().for_each(|row| sink.put_row(name, row.clone())));
+    }
+    let totals = Totals { read: 20, written: 20, tables: 2, before: Some(0), ..Totals::default() };
+    let offset = Offset { index: 2, next: 0 };
+    place.shard.checkpoint = Checkpoint { epoch: Epoch(0), seq: 1, offset, totals, sum: 0 };
+    stage.finish([place]).await;
+    assert_same(&stage.source.held(), &stage.sink.held());
+    assert_eq!(stage.sink.counters().rows_written(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_the_target_had_before_are_counted_and_do_no_harm() {
+    let stage = Stage::prepared(Recipe::meters(5, (2, 50), (0, 0)).make());
+    let place = stage.dense("meters");
+    let id = place.shard.id.clone();
+    let table = place.names[0].clone();
+    let mut row = stage.source.held().tables[&table].rows.values().next().unwrap().clone();
+    row[0] = tdferry_common::batch::Value::Timestamp(5);
+    stage.sink.change(|sink| sink.put_row(&table, row));
+    stage.finish([place]).await;
+    let totals = stage.coordinator.shard(&id).checkpoint.totals;
+    assert_eq!((totals.before, totals.written, totals.target_counted), (Some(1), 100, 101));
+    let first = stage.coordinator.state().commits[0].checkpoint.clone().unwrap().totals.unwrap();
+    assert_eq!((first.before, first.written), (Some(1), 0), "committed before the first write");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_shard_goes_on_behind_its_offset() {
+    let stage = Stage::prepared(Recipe::meters(6, (0, 0), (30, 0)).make());
+    let names = stage.names("sensors");
+    stage.sink.change(|sink| {
+        names[20..].iter().for_each(|name| {
+            sink.tables.remove(name);
+        });
+    });
+    let mut place = stage.place("sensors", 0, ShardKind::Create);
+    place.shard.checkpoint.offset.index = 20;
+    stage.finish([place]).await;
+    assert_same(&stage.source.held(), &stage.sink.held());
+    let totals = stage.coordinator.shard(&ShardId::create(tdferry_common::id::GroupId(0))).checkpoint.totals;
+    assert_eq!(totals.tables, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_never_asks_for_more_leases_than_it_has_free_slots() {
+    let stage = Stage::prepared(Recipe::meters(7, (6, 20), (0, 0)).make());
+    let places = (0..6).map(|n| {
+        let mut place = stage.place("meters", n, ShardKind::Copy(Density::Dense));
+        place.shard.range = tdferry_common::shard::Range { from: n, to: n + 1 };
+        place.shard.checkpoint.offset.index = n;
+        place
+    });
+    stage.finish(places.collect::<Vec<_>>()).await;
+    assert_same(&stage.source.held(), &stage.sink.held());
+    let state = stage.coordinator.state();
+    assert!(state.claims.iter().all(|claim| (1..=2).contains(&claim.slots)));
+    assert!(state.heartbeats.iter().all(|beat| beat.held.len() <= 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_history() {
+    let mut histories = Vec::new();
+    for _ in 0..2 {
+        let stage = Stage::prepared(Recipe::meters(8, (3, 100), (20, 4)).make());
+        let history = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        for server in [&stage.source, &stage.sink] {
+            let history = std::sync::Arc::clone(&history);
+            server.on_event(std::sync::Arc::new(move |event| {
+                history.lock().unwrap().push(format!("{event:?}"))
+            }));
+        }
+        stage.finish([stage.dense("meters"), stage.sparse("sensors")]).await;
+        histories.push(history.lock().unwrap().clone());
+    }
+    assert_eq!(histories[0], histories[1]);
+}

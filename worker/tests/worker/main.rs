@@ -1,0 +1,14 @@
+//! The worker from outside: real gRPC over memory, a coordinator that follows a script, databases in memory.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod check;
+mod coordinator;
+mod copying;
+mod ending;
+mod faults;
+mod leases;
+mod serve;
+mod stage;
+mod structure;
+mod surveys;
+mod truncating;

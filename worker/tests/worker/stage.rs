@@ -1,0 +1,159 @@
+//! Source, sink, coordinator and worker set up for one test, and shards made from what the source holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tdferry_common::clock::Clock;
+use tdferry_common::id::{GroupId, ShardId};
+use tdferry_common::options::OptionValue;
+use tdferry_common::port::Connector;
+use tdferry_common::shard::{Density, Estimate, Range, Shard, ShardKind};
+use tdferry_common::shutdown::{Stopper, stop_pair};
+use tdferry_common::spec::{Spec, TaskKind};
+use tdferry_common::testing::{MemConnector, MemDatabase, MemServer};
+use tdferry_common::time::Period;
+use tdferry_worker::{Deps, Worker, WorkerError};
+use tokio::task::JoinHandle;
+use tonic::transport::Channel;
+
+use crate::coordinator::{Coordinator, Place};
+use crate::serve::channel;
+
+/// 2020-09-20: a week after the first row of every generated database.
+pub(crate) const NOW_MILLIS: i64 = 1_600_600_000_000;
+/// All that a generated database holds.
+pub(crate) const HISTORY: Period = Period { from: 0, to: NOW_MILLIS };
+
+pub(crate) struct Stage {
+    pub(crate) source: Arc<MemServer>,
+    pub(crate) sink: Arc<MemServer>,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) slots: u32,
+}
+
+/// A worker that runs, until it is stopped.
+pub(crate) struct Running {
+    pub(crate) stopper: Stopper,
+    task: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Running {
+    pub(crate) async fn stop(self) {
+        self.stopper.drain();
+        self.end().await;
+    }
+
+    pub(crate) async fn end(self) {
+        tokio::time::timeout(Duration::from_secs(600), self.task).await.unwrap().unwrap().unwrap();
+    }
+}
+
+impl Stage {
+    /// An empty sink.
+    pub(crate) fn new(database: MemDatabase) -> Self {
+        Self::with_options(database, &[])
+    }
+
+    pub(crate) fn with_options(database: MemDatabase, options: &[(&str, &str)]) -> Self {
+        let (source, sink) = (MemServer::source(database), MemServer::sink());
+        let connector = Arc::new(MemConnector::new(Arc::clone(&source), Arc::clone(&sink)));
+        Self { source, sink, coordinator: Coordinator::new(spec(options)), connector, slots: 2 }
+    }
+
+    /// A sink that has the source's structure and no rows.
+    pub(crate) fn prepared(database: MemDatabase) -> Self {
+        let stage = Self::new(database);
+        stage.prepare();
+        stage
+    }
+
+    pub(crate) fn prepare(&self) {
+        let mut empty = self.source.held();
+        empty.tables.values_mut().for_each(|table| table.rows.clear());
+        self.sink.change(|sink| *sink = empty);
+    }
+
+    pub(crate) fn start(&self) -> Running {
+        self.start_with(vec![channel(&self.coordinator)])
+    }
+
+    pub(crate) fn start_with(&self, coordinators: Vec<Channel>) -> Running {
+        let (stopper, stop) = stop_pair();
+        let worker = Worker::new(Deps {
+            coordinators,
+            connector: Arc::clone(&self.connector),
+            slots: self.slots,
+            labels: BTreeMap::new(),
+            clock: Clock::simulated(NOW_MILLIS),
+            seed: 7,
+            host: "test".into(),
+        });
+        Running { stopper, task: tokio::spawn(worker.run(stop)) }
+    }
+
+    /// Lets a worker work these shards off.
+    pub(crate) async fn finish(&self, places: impl IntoIterator<Item = Place>) {
+        self.coordinator.add(places);
+        let running = self.start();
+        self.coordinator.until_terminal().await;
+        running.stop().await;
+    }
+
+    /// The names of a stable's subtables; of the normal tables for an empty name.
+    pub(crate) fn names(&self, stable: &str) -> Vec<String> {
+        let wanted = (!stable.is_empty()).then_some(stable);
+        let held = self.source.held();
+        held.tables
+            .iter()
+            .filter(|(_, table)| table.stable.as_deref() == wanted)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// A shard over all tables of a stable.
+    pub(crate) fn place(&self, stable: &str, group: u32, kind: ShardKind) -> Place {
+        let names = self.names(stable);
+        let range = Range { from: 0, to: u32::try_from(names.len()).unwrap() };
+        let id = match kind {
+            ShardKind::Create => ShardId::create(GroupId(group)),
+            _ => ShardId::copy(GroupId(group), 0),
+        };
+        let mut shard = Shard::planned(id, kind, Some(GroupId(group)), range, HISTORY);
+        shard.estimate = Estimate { rows: 100, bytes: 10_000 };
+        Place { shard, stable: stable.into(), names }
+    }
+
+    pub(crate) fn dense(&self, stable: &str) -> Place {
+        self.place(stable, 0, ShardKind::Copy(Density::Dense))
+    }
+
+    pub(crate) fn sparse(&self, stable: &str) -> Place {
+        self.place(stable, 1, ShardKind::Copy(Density::Sparse))
+    }
+
+    pub(crate) fn schema(&self) -> Place {
+        without_group(ShardId::schema(), ShardKind::Schema)
+    }
+
+    pub(crate) fn survey(&self) -> Place {
+        without_group(ShardId::survey(), ShardKind::Survey)
+    }
+
+    pub(crate) fn row_count(&self) -> u64 {
+        u64::try_from(self.source.held().row_count()).unwrap()
+    }
+}
+
+fn without_group(id: ShardId, kind: ShardKind) -> Place {
+    let shard = Shard::planned(id, kind, None, Range::NONE, HISTORY);
+    Place { shard, stable: String::new(), names: Vec::new() }
+}
+
+fn spec(options: &[(&str, &str)]) -> String {
+    let value = |(name, value): &(&str, &str)| ((*name).to_owned(), OptionValue::Text((*value).to_owned()));
+    let options = options.iter().map(value).collect();
+    let (from, to) = ("taos+ws://old:6041/source", "taos+ws://new:6041/target");
+    Spec::build("t", TaskKind::TDengine2, from, to, &options).unwrap().to_json().unwrap()
+}
