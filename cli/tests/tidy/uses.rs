@@ -10,11 +10,10 @@ const TAOS: [&str; 1] = ["common/src/tdengine/"];
 const ETCD: [&str; 2] = ["coordinator/src/store/", "embedded/"];
 
 /// Where messages are made and taken apart; everything else speaks the words of `common`.
-const WIRE: [&str; 10] = [
+const WIRE: [&str; 9] = [
     "proto/",
     "cli/",
     "coordinator/src/api/",
-    "coordinator/src/intake.rs",
     "worker/src/client/",
     "worker/src/lease/",
     "worker/src/runner/",
