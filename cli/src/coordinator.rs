@@ -9,11 +9,13 @@ use tdferry_common::secret::{SecretValue, Secrets};
 use tdferry_common::shutdown::{stop_on_signals, stop_pair};
 use tdferry_common::telemetry::LogConfig;
 use tdferry_common::timing::Timing;
-use tdferry_coordinator::{Coordinator, Deps, Endpoints, Tls};
+use tdferry_coordinator::connect::{Endpoints, StoreClient, Tls, connect};
+use tdferry_coordinator::{Coordinator, Deps};
 use tdferry_embedded::Embedded;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 
+use crate::entropy::seed;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 use crate::run::store_file;
@@ -59,7 +61,8 @@ pub(crate) async fn coordinator(args: CoordinatorArgs, log: &LogConfig) -> Outco
         .map_err(|error| Failure::new(Exit::Usage, format!("--listen {address}: {error}")))?;
     let timing = Timing::from_heartbeat(config.heartbeat);
     let (client, embedded) = open_store(&config, &timing).await?;
-    let deps = Deps { client, clock: Clock::system(), timing, seed: rand::random() };
+    let id = config.advertise.clone().unwrap_or_else(|| config.listen.clone());
+    let deps = Deps { client, clock: Clock::system(), timing, seed: seed(), id };
     let coordinator = Coordinator::start(deps).await.map_err(|error| cluster(error.to_string()))?;
     let (stopper, token) = stop_pair();
     tokio::spawn(stop_on_signals(stopper));
@@ -78,7 +81,7 @@ pub(crate) async fn coordinator(args: CoordinatorArgs, log: &LogConfig) -> Outco
 async fn open_store(
     config: &CoordinatorConfig,
     timing: &Timing,
-) -> Result<(tdferry_coordinator::StoreClient, Option<Embedded>), Failure> {
+) -> Result<(StoreClient, Option<Embedded>), Failure> {
     let cluster = |error: String| Failure::new(Exit::Cluster, error);
     match config.store_location().map_err(|error| Failure::new(Exit::Usage, error))? {
         StoreLocation::Folder(folder) => {
@@ -89,7 +92,7 @@ async fn open_store(
         }
         StoreLocation::Etcd(members) => {
             let endpoints = endpoints(config, members)?;
-            let client = tdferry_coordinator::connect(&endpoints, timing).await;
+            let client = connect(&endpoints, timing).await;
             Ok((client.map_err(|error| cluster(error.to_string()))?, None))
         }
     }
@@ -99,7 +102,7 @@ fn endpoints(config: &CoordinatorConfig, members: Vec<String>) -> Result<Endpoin
     let identity = config.store_cert.clone().zip(config.store_key.clone());
     let tls = (config.store_ca.is_some() || identity.is_some()).then(|| Tls { ca: config.store_ca.clone(), identity });
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let password = config.store_password.clone().map(SecretValue::Reference);
+    let password = config.store_password.clone().map(SecretValue::Ref);
     let password = password.map(|password| Secrets::from_process().resolve(&password)).transpose();
     let password = password.map_err(|error| Failure::new(Exit::Usage, format!("store-password: {error}")))?;
     Ok(Endpoints {

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod compare;
 pub mod coordinator;
 pub mod demo;
+mod entropy;
 pub mod exit;
 pub mod output;
 mod remote;

@@ -15,6 +15,7 @@ use tdferry_common::timing::Timing;
 use tdferry_proto::v1;
 use tdferry_worker::{Deps, Worker, endpoint};
 
+use crate::entropy::seed;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 use crate::remote::{RemoteArgs, connect};
@@ -92,7 +93,7 @@ async fn work(args: WorkerArgs, log: &LogConfig) -> Outcome {
         slots: config.slots.unwrap_or_else(cores),
         labels: config.labels,
         clock: Clock::system(),
-        seed: rand::random(),
+        seed: seed(),
         host: host(),
     });
     worker.run(token).await.map_err(|error| Failure::new(Exit::Cluster, error))?;

@@ -86,12 +86,12 @@ async fn migrate(cluster: &mut Cluster, source: &Server, target: &Server) -> Res
     let secrets = Secrets::from_process().with_memory(spec.keep_secrets_in_memory());
     let connector: Arc<dyn Connector> = Arc::new(TdConnector::new(secrets, cluster.timing()));
     let spec = spec.to_json().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let mut admin = cluster.admin();
+    let mut admin = cluster.admin().await;
     let request = v1::CreateTaskRequest { spec, allow_memory_secrets: true };
     held(answer(admin.create_task(request).await)?.task)?;
     let started = Instant::now();
     for _ in 0..WORKERS {
-        cluster.start_worker(Arc::clone(&connector), SLOTS);
+        cluster.start_worker(Arc::clone(&connector), SLOTS).await;
     }
     let mut bars = Bars::new(false);
     let mut killed = false;

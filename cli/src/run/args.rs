@@ -8,7 +8,6 @@ use tdferry_common::options::OptionValue;
 use tdferry_common::spec::{Spec, TaskKind};
 
 use crate::exit::{Exit, Failure};
-use crate::task::load_lists;
 
 /// Migrates one database in this process. Run it again after a crash, with the same --state: it goes on.
 ///
@@ -100,7 +99,7 @@ impl RunArgs {
         if self.name.is_none() {
             spec.name = default_name(spec.source_database()).parse().map_err(usage)?;
         }
-        load_lists(&mut spec).map_err(usage)?;
+        spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(usage)?;
         spec.check_supported().map_err(usage)?;
         Ok(spec)
     }

@@ -14,6 +14,7 @@ use tdferry_worker::{Worker, WorkerError};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
+use crate::entropy::seed;
 use crate::exit::{Exit, Failure};
 use crate::worker::host;
 
@@ -49,9 +50,9 @@ impl Cluster {
         let file = store_file(folder)?;
         let embedded = Embedded::open(&file).await.map_err(|error| failed(error.to_string()))?;
         let client = embedded.client().await.map_err(|error| failed(error.to_string()))?;
-        tdferry_coordinator::end_former_sessions(&client).await.map_err(|error| failed(error.to_string()))?;
-        let deps = Deps { client, clock: Clock::system(), timing, seed: rand::random() };
+        let deps = Deps { client, clock: Clock::system(), timing, seed: seed(), id: "run".into() };
         let coordinator = Coordinator::start(deps).await.map_err(|error| failed(error.to_string()))?;
+        coordinator.end_former_sessions().await.map_err(|error| failed(error.to_string()))?;
         Ok(Self { embedded, coordinator, timing, workers: Vec::new() })
     }
 
@@ -61,19 +62,19 @@ impl Cluster {
     }
 
     /// The operator's side.
-    pub fn admin(&self) -> AdminServiceClient<Channel> {
-        AdminServiceClient::new(self.coordinator.channel())
+    pub async fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.coordinator.channel().await)
     }
 
     /// Starts one more worker.
-    pub fn start_worker(&mut self, connector: Arc<dyn Connector>, slots: u32) {
+    pub async fn start_worker(&mut self, connector: Arc<dyn Connector>, slots: u32) {
         let worker = Worker::new(tdferry_worker::Deps {
-            coordinators: vec![self.coordinator.channel()],
+            coordinators: vec![self.coordinator.channel().await],
             connector,
             slots,
             labels: std::collections::BTreeMap::new(),
             clock: Clock::system(),
-            seed: rand::random(),
+            seed: seed(),
             host: host(),
         });
         let (stopper, token) = stop_pair();
@@ -94,7 +95,7 @@ impl Cluster {
             // a worker that cannot leave in order has lost its session, which ends by itself
             let _ = tokio::time::timeout(self.timing.drain_grace * 2, worker.running).await;
         }
-        self.coordinator.stop().await;
+        self.coordinator.stop();
         self.embedded.close().await;
     }
 }

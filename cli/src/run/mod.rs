@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use args::RunArgs;
 pub use cluster::{Cluster, LocalWorker, store_file};
 pub use summary::Summary;
-use tdferry_common::port::Connector;
+use tdferry_common::port::{Connector, PortError};
 use tdferry_common::secret::Secrets;
 use tdferry_common::shutdown::{StopToken, stop_on_signals, stop_pair};
 use tdferry_common::spec::Spec;
@@ -57,11 +57,11 @@ async fn migrate(
     connector: Arc<dyn Connector>,
     spec: &Spec,
 ) -> Outcome {
-    let mut admin = cluster.admin();
+    let mut admin = cluster.admin().await;
     let task = open_task(&mut admin, connector.as_ref(), spec).await?;
     let slots = args.slots.or(spec.options.workers).unwrap_or_else(cores);
     for _ in 0..args.worker_count {
-        cluster.start_worker(Arc::clone(&connector), slots);
+        cluster.start_worker(Arc::clone(&connector), slots).await;
     }
     let (stopper, stop) = stop_pair();
     tokio::spawn(stop_on_signals(stopper));
@@ -70,12 +70,30 @@ async fn migrate(
     let last = follow(&mut admin, &task, &stop, &mut bars).await;
     bars.end();
     let rows_at_start = task.progress.unwrap_or_default().totals.unwrap_or_default().written;
-    let summary = Summary::new(&last?, rows_at_start, started.elapsed().as_secs_f64());
+    let last = last?;
+    if let Some(failure) = unusable(&mut admin, &task, &last).await {
+        return Err(failure);
+    }
+    let summary = Summary::new(&last, rows_at_start, started.elapsed().as_secs_f64());
     if args.json { output::json(&summary) } else { output::data(&summary.text()) }
     if summary.exit() == Exit::Interrupted {
         output::say(&format!("stopped; run it again with --state {} to go on", args.state.display()));
     }
     Ok(summary.exit())
+}
+
+/// A task of this run that ended because a database refuses what it needs, before any row was copied, is forgotten:
+/// only the attempt could tell, and nothing is to stay of it.
+async fn unusable(admin: &mut Admin, created: &v1::TaskView, last: &v1::TaskView) -> Option<Failure> {
+    let began = created.progress.unwrap_or_default().shards_done > 0;
+    let wrote = last.progress.unwrap_or_default().totals.unwrap_or_default().written > 0;
+    if last.state != "failed" || began || wrote || !PortError::is_denial(&last.reason) {
+        return None;
+    }
+    let deleted = admin.delete_task(v1::DeleteTaskRequest { name: last.name.clone() }).await;
+    let kept = if deleted.is_ok() { "Nothing was stored" } else { "The task stays in the state folder" };
+    let advice = "check the user's rights on the target";
+    Some(Failure::new(Exit::Database, format!("field `to`: {}; {advice}. {kept}", last.reason)))
 }
 
 /// The task of an earlier run if it is the same one, else a new one.

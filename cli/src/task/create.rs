@@ -61,17 +61,11 @@ fn read(file: &PathBuf) -> Result<Spec, Failure> {
     };
     let text = text.map_err(|error| usage(error.to_string()))?;
     let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
-    load_lists(&mut spec).map_err(|error| usage(error.to_string()))?;
+    // lists given as `@file` are read where the file is, so that no worker needs it
+    spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(|error| usage(error.to_string()))?;
     spec.check_supported().map_err(|error| usage(error.to_string()))?;
     spec.check_stored().map_err(|error| usage(error.to_string()))?;
     Ok(spec)
-}
-
-/// Lists given as `@file` are read where the file is, so that no worker needs it.
-pub(crate) fn load_lists(spec: &mut Spec) -> Result<(), tdferry_common::options::OptionError> {
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    spec.options.stables.load_files(&read)?;
-    spec.options.tables.load_files(&read)
 }
 
 async fn send(client: &mut Client, spec: &Spec) -> Result<v1::TaskView, Failure> {

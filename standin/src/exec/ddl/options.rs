@@ -51,8 +51,14 @@ const V3: &[Number] = &[
 const DAY_MINUTES: i64 = 1_440;
 const MINUTE_MS: i64 = 60_000;
 const CACHE_MODELS: [&str; 4] = ["none", "last_row", "last_value", "both"];
-/// KEEP ends at a hundred years on both.
-const MAX_KEEP_DAYS: i64 = 36_500;
+
+/// The longest KEEP: a hundred years on 2.x; 3.3.1 takes 365000 days and refuses one more.
+const fn max_keep_days(flavor: Flavor) -> i64 {
+    match flavor {
+        Flavor::V26 => 36_500,
+        Flavor::V3 => 365_000,
+    }
+}
 
 pub(crate) fn default_options(flavor: Flavor) -> DatabaseOptions {
     let numbers: BTreeMap<_, _> = table(flavor).iter().map(|(word, default, ..)| (*word, *default)).collect();
@@ -98,7 +104,7 @@ fn one(
     let bad = || invalid(flavor, &option.word);
     match (option.word.as_str(), flavor) {
         ("precision", _) => options.precision = Precision::from_word(value).ok_or_else(bad)?,
-        ("keep", _) => options.keep_minutes = keep(&option.values).ok_or_else(bad)?,
+        ("keep", _) => options.keep_minutes = keep(&option.values, flavor).ok_or_else(bad)?,
         ("days", Flavor::V26) | ("duration", Flavor::V3) => {
             options.duration_minutes = minutes(value).filter(|minutes| *minutes > 0).ok_or_else(bad)?;
         }
@@ -126,11 +132,11 @@ fn table(flavor: Flavor) -> &'static [Number] {
 }
 
 /// One to three lengths; the last one stands for those that are missing.
-fn keep(values: &[String]) -> Option<[i64; 3]> {
+fn keep(values: &[String], flavor: Flavor) -> Option<[i64; 3]> {
     let all: Vec<i64> = values.iter().map(|value| minutes(value)).collect::<Option<_>>()?;
     let last = *all.last().filter(|_| all.len() <= 3)?;
     let keep = std::array::from_fn(|at| all.get(at).copied().unwrap_or(last));
-    let fits = |minutes: &i64| (DAY_MINUTES..=MAX_KEEP_DAYS * DAY_MINUTES).contains(minutes);
+    let fits = |minutes: &i64| (DAY_MINUTES..=max_keep_days(flavor) * DAY_MINUTES).contains(minutes);
     keep.iter().all(fits).then_some(keep)
 }
 

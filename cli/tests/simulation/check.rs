@@ -1,0 +1,177 @@
+//! Every promise, held against the log of one simulation. What only the store's records show is the coordinator's own
+//! `invariant`; here stand those for which the sink's log is needed too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tdferry_common::testing::{MemDatabase, differences};
+use tdferry_common::time::Period;
+use tdferry_coordinator::invariant::{self, Ground, Said, Written};
+
+use crate::log::Entry;
+use crate::world::World;
+
+/// Differences told when the sink does not hold what the source holds.
+const TOLD: usize = 5;
+
+/// What a log that holds shows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shown {
+    pub(crate) commits: u64,
+    pub(crate) leases: u64,
+    pub(crate) rows: u64,
+    pub(crate) rows_again: u64,
+}
+
+/// Holds everything against every promise.
+pub(crate) fn check(world: &World) -> Result<Shown, String> {
+    let entries = world.log.entries();
+    let stored: Vec<Written> = entries.iter().flat_map(written).cloned().collect();
+    if let Some(pair) = stored.windows(2).find(|pair| pair[1].revision < pair[0].revision) {
+        return Err(format!("the store went back from revision {} to {}", pair[0].revision, pair[1].revision));
+    }
+    let history = invariant::check(&stored).map_err(|broken| broken.to_string())?;
+    let source = world.source.held();
+    let mut replay = Replay::new(&source, &stored)?;
+    replay.all(&entries)?;
+    let planned = invariant::planned(&stored, &world.task()).map_err(|broken| broken.to_string())?;
+    let tables: BTreeSet<String> = source.tables.keys().cloned().collect();
+    if planned != tables && ended(world) {
+        let other: Vec<_> = planned.symmetric_difference(&tables).collect();
+        return Err(format!("S9: planned or in the source, but not both: {other:?}"));
+    }
+    let counters = world.sink.counters();
+    Ok(Shown {
+        commits: u64::try_from(history.commits.len()).unwrap_or(u64::MAX),
+        leases: u64::try_from(history.leases).unwrap_or(u64::MAX),
+        rows: counters.rows_written(),
+        rows_again: counters.rows_again(),
+    })
+}
+
+/// Once the task is completed: every cell.
+pub(crate) fn equal(world: &World) -> Result<(), String> {
+    let found = differences(&world.source.held(), &world.sink.held(), Period::ALL, TOLD);
+    if found.is_empty() { Ok(()) } else { Err(format!("the sink differs: {}", found.join("; "))) }
+}
+
+fn ended(world: &World) -> bool {
+    world.seen.lock().unwrap().as_ref().is_some_and(|task| task.terminal)
+}
+
+fn written(entry: &Entry) -> &[Written] {
+    match entry {
+        Entry::Stored { written, .. } => written,
+        _ => &[],
+    }
+}
+
+/// A row's fate so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Row {
+    /// Stands so many entries into the log when it first was in the sink.
+    applied: Option<usize>,
+    /// How often a writer was told that it is written.
+    acknowledged: u64,
+    /// How often it may be written: once for each lease before it, once more for each read that failed.
+    allowed: u64,
+}
+
+struct Replay {
+    rows: BTreeMap<String, BTreeMap<i64, Row>>,
+    said: BTreeMap<i64, Vec<Said>>,
+}
+
+impl Replay {
+    fn new(source: &MemDatabase, stored: &[Written]) -> Result<Self, String> {
+        let mut said: BTreeMap<i64, Vec<Said>> = BTreeMap::new();
+        for (revision, one) in invariant::rows(stored).map_err(|broken| broken.to_string())? {
+            said.entry(revision).or_default().push(one);
+        }
+        let rows = |table: &tdferry_common::testing::MemTable| {
+            table.rows.keys().map(|ts| (*ts, Row::default())).collect::<BTreeMap<_, _>>()
+        };
+        let rows = source.tables.iter().map(|(name, table)| (name.clone(), rows(table))).collect();
+        Ok(Self { rows, said })
+    }
+
+    fn all(&mut self, entries: &[Entry]) -> Result<(), String> {
+        entries.iter().enumerate().try_for_each(|(at, entry)| self.one(at, entry))
+    }
+
+    fn one(&mut self, at: usize, entry: &Entry) -> Result<(), String> {
+        match entry {
+            Entry::Stored { began, written } => {
+                let revisions: BTreeSet<i64> = written.iter().map(|one| one.revision).collect();
+                revisions.into_iter().try_for_each(|revision| self.revision(revision, *began))
+            }
+            Entry::Applied { table, rows, period } => self.applied(at, table, *rows, *period),
+            Entry::Acknowledged { worker, table, period } => self.acknowledged(*worker, table, *period),
+            Entry::ReadFailed { tables, period } => {
+                tables.iter().for_each(|table| self.allow(table, *period));
+                Ok(())
+            }
+            Entry::Short { tables } => {
+                tables.iter().for_each(|table| self.allow(table, Period::ALL));
+                Ok(())
+            }
+            Entry::Note(_) => Ok(()),
+        }
+    }
+
+    fn revision(&mut self, revision: i64, began: usize) -> Result<(), String> {
+        for said in self.said.remove(&revision).unwrap_or_default() {
+            match said {
+                Said::Leased(_, rest) => rest.iter().for_each(|ground| self.allow(&ground.table, ground.period)),
+                Said::Passed(key, passed) => {
+                    if let Some(missing) = passed.iter().find_map(|ground| self.missing(ground, began)) {
+                        let (shard, epoch) = (key.shard, key.epoch);
+                        return Err(format!(
+                            "S3: at revision {revision} epoch {epoch} of shard {shard} committed past {missing}, which \
+                             is not in the sink"
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A row that a commit passed, and that was not in the sink when the store was asked to commit.
+    fn missing(&mut self, ground: &Ground, began: usize) -> Option<String> {
+        let mut rows = self.rows_in(&ground.table, ground.period);
+        let (ts, _) = rows.find(|(_, row)| row.applied.is_none_or(|applied| applied >= began))?;
+        Some(format!("row {ts} of {:?}", ground.table))
+    }
+
+    fn applied(&mut self, at: usize, table: &str, rows: usize, period: Period) -> Result<(), String> {
+        let mut found = 0;
+        for (_, row) in self.rows_in(table, period) {
+            row.applied.get_or_insert(at);
+            found += 1;
+        }
+        if found == rows { Ok(()) } else { Err(format!("{rows} rows of {table:?} in {period} were written, not {found}")) }
+    }
+
+    fn acknowledged(&mut self, worker: usize, table: &str, period: Period) -> Result<(), String> {
+        for (ts, row) in self.rows_in(table, period) {
+            row.acknowledged += 1;
+            if row.acknowledged > row.allowed {
+                let Row { acknowledged, allowed, .. } = *row;
+                return Err(format!(
+                    "S7: worker {worker} had row {ts} of {table:?} written for the {acknowledged}th time, and only \
+                     {allowed} leases and failed reads began before it"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn allow(&mut self, table: &str, period: Period) {
+        self.rows_in(table, period).for_each(|(_, row)| row.allowed += 1);
+    }
+
+    fn rows_in(&mut self, table: &str, period: Period) -> impl Iterator<Item = (&i64, &mut Row)> {
+        let rows = self.rows.get_mut(table).into_iter();
+        rows.flat_map(move |rows| rows.range_mut(period.from..period.to.max(period.from)))
+    }
+}

@@ -1,0 +1,121 @@
+//! The operator: creates the task, perhaps pauses it for a while, and waits for its end.
+
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tdferry_proto::v1;
+use tdferry_proto::v1::admin_service_client::AdminServiceClient;
+use tokio::time::{sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response, Status};
+
+use crate::hosts::Failure;
+use crate::net;
+use crate::world::{TASK, World};
+
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How the one failure reads that an operator may answer by opening the shard again.
+const POISONED: &str = "without a commit";
+
+type Admin = AdminServiceClient<Channel>;
+
+struct Operator {
+    coordinators: Vec<Admin>,
+    current: usize,
+}
+
+impl Operator {
+    /// Asks one coordinator after the other until one answers; what it refuses is returned.
+    async fn ask<A, F>(&mut self, ask: impl Fn(Admin) -> F) -> Result<A, Status>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        loop {
+            let admin = self.coordinators[self.current].clone();
+            match timeout(PATIENCE, ask(admin)).await {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(refused)) if is_final(&refused) => return Err(refused),
+                _ => self.current = (self.current + 1) % self.coordinators.len(),
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn control(&mut self, control: v1::Control) -> Result<(), Status> {
+        let request = v1::SetControlRequest { name: TASK.into(), control: control.into() };
+        let set = |mut admin: Admin| {
+            let request = request.clone();
+            async move { admin.set_control(request).await }
+        };
+        self.ask(set).await.map(drop)
+    }
+}
+
+fn is_final(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition | Code::Internal
+    )
+}
+
+pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
+    let connect = |name| Ok(Admin::new(net::channel(Endpoint::from_shared(format!("http://{name}:{}", net::PORT))?)));
+    let coordinators = crate::faults::coordinators().map(connect);
+    let coordinators = coordinators.collect::<Result<_, tonic::transport::Error>>()?;
+    let mut operator = Operator { coordinators, current: 0 };
+    create(&mut operator, &world).await?;
+    let mut pauses = world.pauses;
+    loop {
+        sleep(LOOK_EVERY).await;
+        if let Some((_, lasts)) = pauses.take_if(|(at, _)| turmoil::elapsed() >= *at) {
+            pause(&mut operator, &world, lasts).await?;
+        }
+        let get = |mut admin: Admin| async move { admin.get_task(v1::GetTaskRequest { name: TASK.into() }).await };
+        let task = operator.ask(get).await?.task.unwrap_or_default();
+        let (terminal, poisoned) = (task.terminal, task.state == "failed" && task.reason.contains(POISONED));
+        *world.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        if terminal && poisoned {
+            retry(&mut operator, &world).await?;
+        } else if terminal {
+            return Ok(());
+        }
+    }
+}
+
+async fn create(operator: &mut Operator, world: &World) -> Result<(), Failure> {
+    let request = v1::CreateTaskRequest { spec: world.spec.clone(), allow_memory_secrets: false };
+    let create = |mut admin: Admin| {
+        let request = request.clone();
+        async move { admin.create_task(request).await }
+    };
+    match operator.ask(create).await {
+        Ok(_) => Ok(()),
+        // an earlier try had been done
+        Err(status) if status.code() == Code::AlreadyExists => Ok(()),
+        Err(status) => Err(status.into()),
+    }
+}
+
+async fn pause(operator: &mut Operator, world: &World, lasts: Duration) -> Result<(), Failure> {
+    world.log.note("operator pauses the task");
+    operator.control(v1::Control::Pause).await?;
+    sleep(lasts).await;
+    world.log.note("operator resumes the task");
+    operator.control(v1::Control::Run).await?;
+    Ok(())
+}
+
+async fn retry(operator: &mut Operator, world: &World) -> Result<(), Failure> {
+    world.log.note("operator opens poisoned shards again");
+    world.retried.fetch_add(1, Ordering::Relaxed);
+    let request = v1::RetryShardRequest { task: TASK.into(), shard: String::new() };
+    let again = |mut admin: Admin| {
+        let request = request.clone();
+        async move { admin.retry_shard(request).await }
+    };
+    operator.ask(again).await?;
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! The software of each host: the shipped parts, put together as the command line does it, but on simulated sockets.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tdferry_common::clock::Clock;
+use tdferry_common::shutdown::stop_pair;
+use tdferry_common::testing::MemConnector;
+use tdferry_coordinator::Coordinator;
+use tdferry_embedded::{Embedded, Options};
+use tdferry_worker::Worker;
+use tokio::time::sleep;
+
+use crate::faults::worker_host;
+use crate::log::LoggedStorage;
+use crate::net;
+use crate::planted::{Planted, unguarded};
+use crate::ports::SlowConnector;
+use crate::world::{NOW_MILLIS, World};
+
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+/// A process that could not start is started again by whoever looks after it.
+const START_AGAIN: Duration = Duration::from_millis(500);
+/// The whole log is checked, so nothing of it may be forgotten.
+const HISTORY: Duration = Duration::from_secs(86_400);
+
+pub(crate) async fn store(world: Arc<World>) -> Result<(), Failure> {
+    let storage = LoggedStorage { inner: world.disk.clone(), log: world.log.clone() };
+    let options = Options { history: HISTORY, ..Options::seeded(world.seed) };
+    let store = Embedded::open_with(storage, options).await?;
+    store.serve(net::listen().await?).await?;
+    Ok(())
+}
+
+pub(crate) async fn coordinator(world: Arc<World>, host: String) -> Result<(), Failure> {
+    loop {
+        let channel = net::to_store(world.timing.store_request);
+        let channel = match world.planted {
+            Planted::NoEpochGuard => unguarded(channel),
+            _ => etcd_client::Channel::Tonic(channel),
+        };
+        let deps = tdferry_coordinator::Deps {
+            client: etcd_client::Client::from_channel(channel, None).await?,
+            clock: clock(),
+            timing: world.timing,
+            seed: world.seed_for(&host),
+            id: host.clone(),
+        };
+        match Coordinator::start(deps).await {
+            Ok(coordinator) => {
+                coordinator.serve(net::listen().await?, std::future::pending()).await?;
+            }
+            Err(error) => world.log.note(format!("{host}: {error}")),
+        }
+        sleep(START_AGAIN).await;
+    }
+}
+
+pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failure> {
+    let host = worker_host(index);
+    let seed = world.seed_for(&host);
+    let switches = &world.workers[index];
+    let connector = MemConnector::new(Arc::clone(&world.source), Arc::clone(&world.sink));
+    let (paused, shorts) = (Arc::clone(&switches.paused), Arc::clone(&world.shorts));
+    let calls = (paused, shorts);
+    let connector = SlowConnector::new(connector, index, world.log.clone(), calls, world.planted, seed);
+    let endpoint = |name: String| tdferry_worker::endpoint(&format!("http://{name}:{}", net::PORT), &world.timing);
+    let coordinators = crate::faults::coordinators().map(|name| Ok(net::channel(endpoint(name)?)));
+    let worker = Worker::new(tdferry_worker::Deps {
+        coordinators: coordinators.collect::<Result<_, tonic::transport::Error>>()?,
+        connector: Arc::new(connector),
+        slots: 2,
+        labels: BTreeMap::new(),
+        clock: clock(),
+        seed,
+        host,
+    });
+    let (stopper, stop) = stop_pair();
+    *switches.stopper.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopper);
+    // a worker that a coordinator refuses ends, which no fault of these may bring about
+    worker.run(stop).await?;
+    Ok(())
+}
+
+/// The time of day, which goes on while a host is down.
+fn clock() -> Clock {
+    let since = turmoil::sim_elapsed().unwrap_or_default();
+    Clock::simulated(NOW_MILLIS + i64::try_from(since.as_millis()).unwrap_or_default())
+}

@@ -1,0 +1,164 @@
+//! The cluster in a simulated network: the real coordinators, workers, store, gRPC and etcd client, faults at any
+//! moment, one seed for everything. Every promise is checked on the whole log of each seed.
+//!
+//! `TDFERRY_SIM_SEEDS=200` runs so many seeds, `TDFERRY_SIM_SEED=7` runs that one and prints its history.
+
+mod check;
+mod client;
+mod faults;
+mod hosts;
+mod log;
+mod net;
+mod planted;
+mod ports;
+mod run;
+mod source;
+mod tally;
+mod telling;
+mod world;
+
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use planted::Planted;
+use run::{Ran, run};
+use tally::Tally;
+
+/// Seeds of one run, unless told otherwise: what two slow cores do in two minutes.
+const SEEDS: u64 = 50;
+/// Names how many seeds to run.
+const SEEDS_ENV: &str = "TDFERRY_SIM_SEEDS";
+/// Names one seed to run, aloud.
+const SEED_ENV: &str = "TDFERRY_SIM_SEED";
+/// With it a seed is run for its trace alone.
+const QUIET_ENV: &str = "TDFERRY_SIM_QUIET";
+/// The test that a failing seed is replayed with.
+const REPLAY: &str = "every_promise_holds_under_every_seed";
+/// Kinds of faults that must have fired over the fixed seeds, or nothing was shown.
+const MUST_FIRE: [&str; 24] = [
+    "crash worker",
+    "crash coordinator",
+    "crash store",
+    "drain",
+    "pause",
+    "severed",
+    "severedoneway",
+    "held",
+    "lossy",
+    "slow",
+    "sourceaway",
+    "sinkaway",
+    "shortreads",
+    "source before",
+    "source after",
+    "source delay",
+    "source stall",
+    "source cut",
+    "sink before",
+    "sink after",
+    "sink delay",
+    "sink stall",
+    "sink cut",
+    "sink toolarge",
+];
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[test]
+fn every_promise_holds_under_every_seed() {
+    if let Some(seed) = number(SEED_ENV) {
+        return alone(seed);
+    }
+    let seeds = number(SEEDS_ENV).unwrap_or(SEEDS);
+    let mut ran = all(seeds);
+    ran.sort_by_key(|(seed, _)| *seed);
+    let mut tally = Tally::default();
+    let mut failed = Vec::new();
+    for (seed, ran) in &ran {
+        match ran {
+            Ok(ran) => tally.add(*seed, ran),
+            Err(broken) => failed.push(format!("seed {seed}: {broken}\n  {}", replay(*seed))),
+        }
+    }
+    println!("{tally}");
+    assert!(failed.is_empty(), "{} of {seeds} seeds fail\n{}", failed.len(), failed.join("\n"));
+    if seeds >= SEEDS {
+        for fault in MUST_FIRE {
+            assert!(tally.faults.contains_key(fault), "no {fault} in {seeds} seeds");
+        }
+        assert!(tally.fenced() > 0, "no commit was ever fenced: the seeds are too tame");
+    }
+}
+
+#[test]
+fn a_seed_repeats_itself_in_this_process_and_in_another() {
+    let seed = 1;
+    let first = run(seed, Planted::Nothing, false).unwrap().trace;
+    assert_eq!(first, run(seed, Planted::Nothing, false).unwrap().trace, "the same seed went another way");
+    assert_ne!(first, run(seed + 1, Planted::Nothing, false).unwrap().trace, "the seed decides nothing");
+    let mut other = Command::new(std::env::current_exe().unwrap());
+    other.args(["--exact", REPLAY, "--nocapture"]).env(SEED_ENV, seed.to_string()).env(QUIET_ENV, "1");
+    let output = other.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&shown(seed, first)), "another process went another way, not {first:016x}:\n{said}");
+}
+
+#[test]
+fn an_answer_before_the_write_is_found() {
+    found(Planted::AnswerBeforeWrite, "S3");
+}
+
+#[test]
+fn a_commit_without_the_epochs_guard_is_found() {
+    found(Planted::NoEpochGuard, "S1");
+}
+
+/// Some seed of the fixed ones must find a planted bug by the promise that it breaks.
+fn found(planted: Planted, promise: &str) {
+    let broken = (0..SEEDS).find_map(|seed| Some((seed, run(seed, planted, false).err()?)));
+    let (seed, broken) = broken.unwrap_or_else(|| panic!("{planted:?} was not found in {SEEDS} seeds"));
+    println!("{planted:?} is found by seed {seed}: {broken}");
+    assert!(broken.starts_with(promise), "{planted:?} was found by another promise: {broken}");
+}
+
+/// Runs one seed and prints what happened.
+fn alone(seed: u64) {
+    match run(seed, Planted::Nothing, std::env::var(QUIET_ENV).is_err()) {
+        Ok(ran) => println!("{}", shown(seed, ran.trace)),
+        Err(broken) => panic!("seed {seed}: {broken}\n  {}", replay(seed)),
+    }
+}
+
+fn shown(seed: u64, trace: u64) -> String {
+    format!("trace of seed {seed} is {trace:016x}")
+}
+
+fn replay(seed: u64) -> String {
+    format!("{SEED_ENV}={seed} cargo test --package tdferry-cli --test simulation {REPLAY} -- --nocapture")
+}
+
+/// Runs the seeds on all cores: each simulation stays on a thread of its own.
+fn all(seeds: u64) -> Vec<(u64, Result<Ran, String>)> {
+    let next = AtomicU64::new(0);
+    let ran = Mutex::new(Vec::new());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        return;
+                    }
+                    let one = run(seed, Planted::Nothing, false);
+                    ran.lock().unwrap().push((seed, one));
+                }
+            });
+        }
+    });
+    ran.into_inner().unwrap()
+}

@@ -1,0 +1,222 @@
+//! Source and sink as one worker sees them: slow, sometimes short, held up while the worker's host is paused, and
+//! finishing writes whose caller has given up.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tdferry_common::batch::{Block, TableRuns, TagRow};
+use tdferry_common::port::{Connector, PortError, PortResult, Side, Sink, Source, Tables};
+use tdferry_common::schema::{Database, NormalTable, Stable};
+use tdferry_common::spec::Spec;
+use tdferry_common::testing::{MemConnector, MemSink, MemSource};
+use tdferry_common::time::{Period, Precision};
+use tokio::time::sleep;
+
+use crate::log::{Entry, Log};
+use crate::planted::Planted;
+use crate::source::SlowSource;
+
+/// How long one call takes at most, so that a fault finds calls in flight.
+const SLOWEST: Duration = Duration::from_millis(90);
+/// How often a call that is held up looks whether it may go on.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How much later than its answer a write arrives, where that bug is planted.
+const LATE: Duration = Duration::from_millis(400);
+
+/// What all calls of one worker have in common.
+pub(crate) struct Calls {
+    pub(crate) worker: usize,
+    pub(crate) log: Log,
+    pub(crate) paused: Arc<AtomicBool>,
+    pub(crate) shorts: Arc<AtomicBool>,
+    pub(crate) planted: Planted,
+    rng: Mutex<SmallRng>,
+}
+
+impl Calls {
+    /// Time passes, and more of it while the host is paused.
+    pub(crate) async fn pass(&self) {
+        sleep(SLOWEST.mul_f64(self.draw())).await;
+        self.held().await;
+    }
+
+    /// Returns once the host is not paused.
+    pub(crate) async fn held(&self) {
+        while self.paused.load(Ordering::Relaxed) {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Between nothing and one.
+    pub(crate) fn draw(&self) -> f64 {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random()
+    }
+}
+
+/// Opens source and sink for one worker.
+pub(crate) struct SlowConnector {
+    pub(crate) inner: MemConnector,
+    pub(crate) calls: Arc<Calls>,
+}
+
+impl SlowConnector {
+    pub(crate) fn new(
+        inner: MemConnector,
+        worker: usize,
+        log: Log,
+        switches: (Arc<AtomicBool>, Arc<AtomicBool>),
+        planted: Planted,
+        seed: u64,
+    ) -> Self {
+        let (paused, shorts) = switches;
+        let rng = Mutex::new(SmallRng::seed_from_u64(seed));
+        Self { inner, calls: Arc::new(Calls { worker, log, paused, shorts, planted, rng }) }
+    }
+}
+
+#[async_trait]
+impl Connector for SlowConnector {
+    async fn source(&self, _: &Spec) -> PortResult<Arc<dyn Source>> {
+        let inner = MemSource::new(Arc::clone(&self.inner.source));
+        Ok(Arc::new(SlowSource { inner, calls: Arc::clone(&self.calls) }))
+    }
+
+    async fn sink(&self, _: &Spec) -> PortResult<Arc<dyn Sink>> {
+        let inner = MemSink::new(Arc::clone(&self.inner.sink));
+        Ok(Arc::new(SlowSink { inner, calls: Arc::clone(&self.calls) }))
+    }
+}
+
+struct SlowSink {
+    inner: MemSink,
+    calls: Arc<Calls>,
+}
+
+/// Rows of tables on their way to the sink.
+enum Rows {
+    One(String, Block),
+    Many(TableRuns),
+}
+
+impl Rows {
+    async fn write(&self, sink: &MemSink) -> PortResult<()> {
+        match self {
+            Self::One(table, block) => sink.write(table, block).await,
+            Self::Many(runs) => sink.write_many(runs).await,
+        }
+    }
+
+    fn places(&self) -> Vec<(String, Period)> {
+        let period = |block: &Block, rows: std::ops::Range<usize>| {
+            let at = |row| block.timestamp(row);
+            let (from, last) = (rows.clone().filter_map(at).min(), rows.filter_map(at).max());
+            Period { from: from.unwrap_or(0), to: last.map_or(0, |last| last + 1) }
+        };
+        match self {
+            Self::One(table, block) => vec![(table.clone(), period(block, 0..block.rows()))],
+            Self::Many(TableRuns { block, runs }) => {
+                runs.iter().map(|run| (run.table.clone(), period(block, run.rows.clone()))).collect()
+            }
+        }
+    }
+}
+
+impl SlowSink {
+    /// A write goes on when its caller gives up: a timeout of the client does not stop the server.
+    async fn write_all(&self, rows: Rows) -> PortResult<()> {
+        let places = rows.places();
+        let (inner, calls) = (self.inner.clone(), Arc::clone(&self.calls));
+        let writing = tokio::spawn(async move {
+            calls.pass().await;
+            if calls.planted == Planted::AnswerBeforeWrite {
+                sleep(LATE).await;
+            }
+            let written = rows.write(&inner).await;
+            calls.held().await;
+            written
+        });
+        if self.calls.planted != Planted::AnswerBeforeWrite {
+            let gone = |_| PortError::Away { side: Side::Sink, message: "the host is gone".into() };
+            writing.await.map_err(gone)??;
+        }
+        for (table, period) in places {
+            self.calls.log.push(Entry::Acknowledged { worker: self.calls.worker, table, period });
+        }
+        Ok(())
+    }
+}
+
+/// Methods that only take their time.
+macro_rules! slow {
+    ($self:ident, $call:expr) => {{
+        $self.calls.pass().await;
+        let answer = $call.await;
+        $self.calls.held().await;
+        answer
+    }};
+}
+pub(crate) use slow;
+
+#[async_trait]
+impl Sink for SlowSink {
+    async fn version(&self) -> PortResult<String> {
+        slow!(self, self.inner.version())
+    }
+
+    async fn database(&self) -> PortResult<Option<Database>> {
+        slow!(self, self.inner.database())
+    }
+
+    async fn create_database(&self, options: &str) -> PortResult<()> {
+        slow!(self, self.inner.create_database(options))
+    }
+
+    async fn stables(&self) -> PortResult<Vec<Stable>> {
+        slow!(self, self.inner.stables())
+    }
+
+    async fn tables(&self, names: &[String]) -> PortResult<Vec<NormalTable>> {
+        slow!(self, self.inner.tables(names))
+    }
+
+    async fn create_stable(&self, stable: &Stable) -> PortResult<()> {
+        slow!(self, self.inner.create_stable(stable))
+    }
+
+    async fn create_table(&self, table: &NormalTable) -> PortResult<()> {
+        slow!(self, self.inner.create_table(table))
+    }
+
+    async fn create_subtables(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
+        slow!(self, self.inner.create_subtables(stable, rows))
+    }
+
+    async fn missing_subtables(&self, stable: &str, names: &[String]) -> PortResult<Vec<String>> {
+        slow!(self, self.inner.missing_subtables(stable, names))
+    }
+
+    async fn write(&self, table: &str, block: &Block) -> PortResult<()> {
+        self.write_all(Rows::One(table.to_owned(), block.clone())).await
+    }
+
+    async fn write_many(&self, rows: &TableRuns) -> PortResult<()> {
+        self.write_all(Rows::Many(rows.clone())).await
+    }
+
+    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        slow!(self, self.inner.count(tables, period))
+    }
+
+    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
+        slow!(self, self.inner.count_each(tables, period))
+    }
+
+    async fn keeps(&self, precision: Precision) -> PortResult<Period> {
+        slow!(self, self.inner.keeps(precision))
+    }
+}
