@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::predicate::Filter;
+use super::write::too_big;
 use super::{Answer, Context, Engine};
 use crate::error::{SqlError, SqlResult};
 use crate::sql::ast::{Expr, TableName};
-use crate::store::TableRef;
 
 /// Tables looked at under one lock.
 const PAGE: usize = 1_000;
@@ -30,9 +30,7 @@ pub(super) fn delete(
             if !filter.takes_table(&table) {
                 continue;
             }
-            let TableRef::Stored(table) = table else {
-                return Err(SqlError::new(0x0512, "the stand-in computes the rows of this table"));
-            };
+            let table = table.kept().ok_or_else(too_big)?;
             gone += table.delete(filter.from, filter.to);
         }
         from = next;

@@ -6,7 +6,7 @@ use super::{Context, Engine};
 use crate::config::Flavor;
 use crate::data::{Column, DataType};
 use crate::error::{SqlError, SqlResult};
-use crate::store::{Database, DuplicateRule, Table, TableRef, WriteBatch};
+use crate::store::{Database, DuplicateRule, Table, WriteBatch};
 use crate::sync::read;
 
 /// The last timestamps 3.x takes, per precision (ms and us: the year 2970; ns: 2262).
@@ -85,14 +85,13 @@ impl Engine {
     }
 
     pub(crate) fn writable(&self, database: &Database, name: &str) -> SqlResult<Arc<Table>> {
-        match database.table(name) {
-            Some(TableRef::Stored(table)) => Ok(table),
-            Some(TableRef::Computed { .. }) => {
-                Err(SqlError::new(0x0512, "the stand-in computes the rows of this table and takes none"))
-            }
-            None => Err(SqlError::no_table_to_write(self.flavor())),
-        }
+        let table = database.table(name).ok_or_else(|| SqlError::no_table_to_write(self.flavor()))?;
+        table.kept().ok_or_else(too_big)
     }
+}
+
+pub(crate) fn too_big() -> SqlError {
+    SqlError::new(0x0512, "the stand-in computes the rows of this table, and they are too many to be kept")
 }
 
 pub(crate) fn check_range(ts: &[i64], rules: WriteRules) -> SqlResult<()> {

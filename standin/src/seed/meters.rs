@@ -1,7 +1,7 @@
 //! Smart meters: a stable whose subtables and rows are computed, so that no size is too big.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use super::{SeedError, run};
 use crate::config::Flavor;
@@ -94,6 +94,7 @@ pub(crate) fn meters(engine: &Arc<Engine>, seed: &MetersSeed) -> Result<(), Seed
             seed: seed.seed,
             null_every: seed.null_every,
             vgroups: found.vgroups,
+            taken: RwLock::default(),
         });
     }
     Ok(())

@@ -9,6 +9,8 @@ mod literal;
 mod parser;
 mod select;
 mod show;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use literal::{duration_millis, duration_ticks, timestamp_text, unescape};
 pub(crate) use parser::{Parser, parse};

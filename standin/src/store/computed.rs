@@ -1,11 +1,16 @@
 //! Subtables whose rows are a function of (seed, subtable, row): big sources that need no memory.
+//! A subtable that is written to becomes an ordinary one: its rows are computed once more and kept.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use super::digest::{MIX, finish};
-use super::table::{ReadRange, Shape, Wanted};
+use super::rows::{DuplicateRule, WriteBatch};
+use super::table::{NewTable, ReadRange, Shape, Table, TableRef, Wanted};
+use crate::config::SinkMode;
 use crate::data::{Batch, Column, DataType, Nulls, Value};
+use crate::sync::{read, write};
 
 /// `tables` subtables of one stable, each with the same number of rows at a steady pace.
 #[derive(Debug)]
@@ -23,7 +28,12 @@ pub(crate) struct ComputedSpec {
     pub(crate) null_every: u64,
     /// Vgroups of the database, over which subtables are dealt.
     pub(crate) vgroups: u32,
+    /// Subtables that are computed no more: written to, or dropped.
+    pub(crate) taken: RwLock<BTreeMap<u64, Option<Arc<Table>>>>,
 }
+
+/// A subtable with more rows than this stays as it is: keeping them is what computing them is to avoid.
+const MAX_KEPT_ROWS: u64 = 2_000_000;
 
 /// Where the computed meters stand.
 const PLACES: [&str; 8] = [
@@ -46,6 +56,53 @@ impl ComputedSpec {
         let digits = name.strip_prefix(self.prefix.as_str())?;
         let canonical = digits == "0" || !digits.starts_with(['0', '+']);
         digits.parse().ok().filter(|index| canonical && *index < self.tables)
+    }
+
+    /// The subtable of this index, unless it was dropped.
+    pub(crate) fn table(self: &Arc<Self>, index: u64) -> Option<TableRef> {
+        match read(&self.taken).get(&index) {
+            None => Some(TableRef::Computed { spec: self.clone(), index }),
+            Some(taken) => taken.clone().map(TableRef::Stored),
+        }
+    }
+
+    /// How many subtables are left.
+    pub(crate) fn table_count(&self) -> u64 {
+        self.tables - read(&self.taken).values().filter(|taken| taken.is_none()).count() as u64
+    }
+
+    /// Keeps the rows of a subtable from here on; `None` if they are too many.
+    pub(crate) fn keep(&self, index: u64) -> Option<Arc<Table>> {
+        let mut taken = write(&self.taken);
+        if let Some(kept) = taken.get(&index) {
+            return kept.clone();
+        }
+        if self.rows > MAX_KEPT_ROWS {
+            return None;
+        }
+        let schema = self.shape.schema();
+        let tags = schema.tags.iter().map(|tag| (tag.id, self.tag(index, tag.id))).collect();
+        let new = NewTable { name: self.name(index), shape: self.shape.clone(), tags, sink: SinkMode::Keep };
+        let (created, uid, tid) = self.identity(index);
+        let table = Arc::new(Table::new(new, created, (uid, tid), self.vgroup(index)));
+        let ts = (0..self.rows).map(|row| self.ts(row)).collect();
+        let cells = schema.columns.iter().skip(1);
+        let columns =
+            cells.map(|def| (def.id, self.cell_column(index, def.id, def.ty, 0..self.rows))).collect();
+        table.write(&WriteBatch { ts, columns }, &schema, DuplicateRule::ReplaceRow);
+        taken.insert(index, Some(table.clone()));
+        Some(table)
+    }
+
+    pub(crate) fn drop_table(&self, index: u64) {
+        write(&self.taken).insert(index, None);
+    }
+
+    /// Creation time, uid and tid, as `show tables` lists them.
+    pub(crate) fn identity(&self, index: u64) -> (i64, i64, i32) {
+        let offset = i64::try_from(index).unwrap_or(0);
+        let tid = i32::try_from(index + 1).unwrap_or(i32::MAX);
+        (self.shape.created_ms, self.shape.uid + 1 + offset, tid)
     }
 
     pub(crate) fn vgroup(&self, index: u64) -> u32 {
@@ -120,7 +177,7 @@ impl ComputedSpec {
 
     fn cell_column(&self, table: u64, id: u32, ty: DataType, rows: Range<u64>) -> Column {
         let base = finish(self.seed ^ finish(table ^ (u64::from(id) << 48)));
-        let hashes = rows.clone().map(|row| finish(base.wrapping_add(row.wrapping_mul(MIX))));
+        let hashes = rows.map(|row| finish(base.wrapping_add(row.wrapping_mul(MIX))));
         let nulls = match self.null_every {
             0 => Nulls::default(),
             every => Nulls::from_bytes(hashes.clone().map(|hash| u8::from(hash % every == 0)).collect()),

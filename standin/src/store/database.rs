@@ -57,7 +57,7 @@ impl DatabaseOptions {
 impl Stable {
     pub(crate) fn table_count(&self, database: &Database) -> u64 {
         let stored = self.stored(database, 0).count() as u64;
-        stored + self.computed.iter().map(|spec| spec.tables).sum::<u64>()
+        stored + self.computed.iter().map(|spec| spec.table_count()).sum::<u64>()
     }
 
     fn stored<'a>(
@@ -118,8 +118,12 @@ impl Database {
     }
 
     pub(crate) fn drop_table(&mut self, name: &str) -> bool {
-        let Some(slot) = self.by_name.remove(name) else { return false };
-        self.slots[slot as usize] = None;
+        if let Some(slot) = self.by_name.remove(name) {
+            self.slots[slot as usize] = None;
+            return true;
+        }
+        let Some((spec, index)) = self.computed(name) else { return false };
+        spec.drop_table(index);
         true
     }
 
@@ -137,8 +141,7 @@ impl Database {
         if let Some(table) = self.stored_table(name) {
             return Some(TableRef::Stored(table.clone()));
         }
-        let mut specs = self.stables.values().flat_map(|stable| &stable.computed);
-        specs.find_map(|spec| Some(TableRef::Computed { index: spec.index_of(name)?, spec: spec.clone() }))
+        self.computed(name).and_then(|(spec, index)| spec.table(index))
     }
 
     pub(crate) fn stored_table(&self, name: &str) -> Option<&Arc<Table>> {
@@ -153,9 +156,9 @@ impl Database {
         for spec in &stable.computed {
             let first = from.saturating_sub(skipped).min(spec.tables);
             let last = (first + (count - page.len()) as u64).min(spec.tables);
-            page.extend((first..last).map(|index| TableRef::Computed { spec: spec.clone(), index }));
+            page.extend((first..last).filter_map(|index| spec.table(index)));
             skipped += spec.tables;
-            if page.len() == count {
+            if last < spec.tables || page.len() == count {
                 return (page, Some(skipped - spec.tables + last));
             }
         }
@@ -184,7 +187,8 @@ impl Database {
     }
 
     pub(crate) fn table_count(&self) -> u64 {
-        let computed = self.stables.values().flat_map(|stable| &stable.computed).map(|spec| spec.tables);
+        let computed =
+            self.stables.values().flat_map(|stable| &stable.computed).map(|spec| spec.table_count());
         self.by_name.len() as u64 + computed.sum::<u64>()
     }
 
@@ -194,6 +198,12 @@ impl Database {
 
     pub(crate) fn vgroup_id(&self, vgroup: u32) -> u32 {
         self.first_vgroup + vgroup
+    }
+
+    /// The computed subtable of this name, dropped or not.
+    fn computed(&self, name: &str) -> Option<(&Arc<ComputedSpec>, u64)> {
+        let mut specs = self.stables.values().flat_map(|stable| &stable.computed);
+        specs.find_map(|spec| Some((spec, spec.index_of(name)?)))
     }
 
     /// 2.x fills vgroups in order of creation, 3.x goes by a hash of the name.

@@ -288,15 +288,19 @@ impl TableRef {
         }
     }
 
+    /// The table as one that takes rows; `None` for a computed one too big to keep.
+    pub(crate) fn kept(&self) -> Option<Arc<Table>> {
+        match self {
+            Self::Stored(table) => Some(table.clone()),
+            Self::Computed { spec, index } => spec.keep(*index),
+        }
+    }
+
     /// Creation time, uid and tid, as `show tables` lists them.
     pub(crate) fn identity(&self) -> (i64, i64, i32) {
         match self {
             Self::Stored(table) => (table.created_ms, table.uid, table.tid),
-            Self::Computed { spec, index } => {
-                let offset = i64::try_from(*index).unwrap_or(0);
-                let tid = i32::try_from(*index + 1).unwrap_or(i32::MAX);
-                (spec.shape.created_ms, spec.shape.uid + 1 + offset, tid)
-            }
+            Self::Computed { spec, index } => spec.identity(*index),
         }
     }
 }

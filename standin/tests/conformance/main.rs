@@ -1,6 +1,12 @@
 //! What real servers answered, statement by statement, held against the stand-in. Volatile cells are masked;
 //! the statements that differ are listed with the reason, and a list that is out of date fails the test.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise and says how it went"
+)]
+
 mod known;
 mod recording;
 mod replay;

@@ -4,9 +4,10 @@ use crate::config::Flavor;
 use crate::data::Field;
 use crate::error::{SqlError, SqlResult};
 use crate::exec::cell::Rules;
+use crate::exec::write::too_big;
 use crate::exec::{Answer, Context, Engine};
 use crate::sql::ast::{Change, Literal, TableName};
-use crate::store::{ColumnDef, Shape, TableRef, TableSet};
+use crate::store::{ColumnDef, Shape, TableSet};
 
 pub(crate) fn alter_table(
     engine: &Engine,
@@ -32,9 +33,10 @@ pub(crate) fn alter_table(
 }
 
 fn set_tag(rules: &Rules, set: &TableSet, tag: &str, literal: &Literal) -> SqlResult<Answer> {
-    let TableSet::One(TableRef::Stored(table)) = set else {
+    let TableSet::One(table) = set else {
         return Err(SqlError::invalid(rules.flavor, 0x2647, "Tags are set on one subtable"));
     };
+    let table = table.kept().ok_or_else(too_big)?;
     let schema = table.shape.schema();
     let at = schema.tag(tag).ok_or_else(|| SqlError::invalid(rules.flavor, 0x2602, "Invalid tag name"))?;
     table.set_tag(schema.tags[at].id, rules.tag(&schema.tags[at], literal)?);
@@ -44,40 +46,41 @@ fn set_tag(rules: &Rules, set: &TableSet, tag: &str, literal: &Literal) -> SqlRe
 fn apply(flavor: Flavor, shape: &Shape, change: Change) -> SqlResult<()> {
     let schema = shape.schema();
     let known = |name: &str| schema.column(name).is_some() || schema.tag(name).is_some();
+    let column = |name: &str| schema.column(name).ok_or_else(|| absent(flavor));
+    let tag = |name: &str| schema.tag(name).ok_or_else(|| absent(flavor));
     match change {
         Change::AddColumn(field) | Change::AddTag(field) if known(&field.name) => {
-            Err(SqlError::new(0x036B, "Column already exists"))
+            return Err(SqlError::new(0x036B, "Column already exists"));
         }
-        Change::AddColumn(field) => done(shape.change(|schema| schema.add_column(field))),
-        Change::AddTag(field) => done(shape.change(|schema| schema.add_tag(field))),
+        Change::AddColumn(field) => shape.change(|schema| schema.add_column(field)),
+        Change::AddTag(field) => shape.change(|schema| schema.add_tag(field)),
         Change::DropColumn(name) => {
-            let at = schema.column(&name).filter(|at| *at > 0).ok_or_else(|| absent(flavor))?;
-            done(shape.change(|schema| drop(schema.columns.remove(at))))
+            let at = column(&name)?;
+            if at == 0 {
+                return Err(absent(flavor));
+            }
+            shape.change(|schema| drop(schema.columns.remove(at)));
         }
         Change::DropTag(name) => {
-            let at = schema.tag(&name).ok_or_else(|| absent(flavor))?;
-            done(shape.change(|schema| drop(schema.tags.remove(at))))
+            let at = tag(&name)?;
+            shape.change(|schema| drop(schema.tags.remove(at)));
         }
         Change::ModifyColumn(field) => {
-            let at = schema.column(&field.name).ok_or_else(|| absent(flavor))?;
+            let at = column(&field.name)?;
             widen(flavor, &schema.columns[at], &field)?;
-            done(shape.change(|schema| schema.columns[at].bytes = field.bytes))
+            shape.change(|schema| schema.columns[at].bytes = field.bytes);
         }
         Change::ModifyTag(field) => {
-            let at = schema.tag(&field.name).ok_or_else(|| absent(flavor))?;
+            let at = tag(&field.name)?;
             widen(flavor, &schema.tags[at], &field)?;
-            done(shape.change(|schema| schema.tags[at].bytes = field.bytes))
+            shape.change(|schema| schema.tags[at].bytes = field.bytes);
         }
         Change::RenameTag(old, new) => {
-            let at = schema.tag(&old).ok_or_else(|| absent(flavor))?;
-            done(shape.change(|schema| schema.tags[at].name = new))
+            let at = tag(&old)?;
+            shape.change(|schema| schema.tags[at].name = new);
         }
-        Change::SetTag(..) | Change::Options => Ok(()),
+        Change::SetTag(..) | Change::Options => {}
     }
-}
-
-/// A change of the schema has nothing to report.
-fn done((): ()) -> SqlResult<()> {
     Ok(())
 }
 

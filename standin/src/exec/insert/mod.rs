@@ -104,8 +104,9 @@ fn using(engine: &Engine, context: &Context, scan: &mut Scan<'_>, name: TableNam
     let found = catalog.database(database).ok_or_else(|| no_database(engine.flavor()))?;
     let rules = engine.write_rules(found);
     let precision = found.options.precision;
-    if let Some(table) = found.stored_table(&name.table) {
-        let (schema, target) = (table.shape.schema(), Target::Existing(table.clone()));
+    if found.table(&name.table).is_some() {
+        let table = engine.writable(found, &name.table)?;
+        let (schema, target) = (table.shape.schema(), Target::Existing(table));
         return Ok(Found { schema, target, rules, precision });
     }
     let shape: Arc<Shape> = found.stables.get(&stable_name.table).ok_or_else(missing)?.shape.clone();
@@ -148,8 +149,8 @@ pub(crate) fn tag_values(
 fn create(engine: &Engine, database: &str, new: NewTable) -> SqlResult<Arc<Table>> {
     let mut catalog = write(&engine.catalog);
     let found = catalog.database_mut(database).ok_or_else(|| SqlError::no_database(engine.flavor()))?;
-    if let Some(table) = found.stored_table(&new.name) {
-        return Ok(table.clone());
+    if found.table(&new.name).is_some() {
+        return engine.writable(found, &new.name);
     }
     engine.counters.tables_created(1);
     Ok(found.add_table(new, engine.now_ms(), engine.flavor()))

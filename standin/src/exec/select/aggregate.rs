@@ -166,9 +166,10 @@ impl Plan {
     fn key(&mut self, query: &Query, expr: &Expr, alias: Option<&str>) -> SqlResult<()> {
         let (mut field, source) = project::one(&query.scope, expr)?;
         let shared = self.keys.contains(&source) || matches!(source, Source::Const { .. });
-        if !shared
-            && !(matches!(source, Source::TableName | Source::Tag { .. }) && !query.resolved.is_stable())
-        {
+        let of_table = matches!(source, Source::TableName | Source::Tag { .. });
+        // the name and the tags of a single table are the same for all its rows
+        let fixed = of_table && !query.resolved.is_stable();
+        if !shared && !fixed {
             return Err(SqlError::invalid(query.scope.flavor, 0x2643, "Not a GROUP BY expression"));
         }
         if let Some(alias) = alias {
@@ -190,7 +191,7 @@ impl Plan {
     }
 
     fn aggregate(&mut self, field: Field, kind: Kind, source: Source) {
-        self.edges_suffice &= source == Source::Ts && kind.from_edges();
+        self.edges_suffice &= source == Source::Ts && kind.needs_edges_only();
         let state = self.aggregates.len();
         self.aggregates.push((kind, source));
         self.push(field, Output::Aggregate { kind, state });

@@ -50,7 +50,7 @@ impl Kind {
     }
 
     /// Whether the number of rows and the first and last timestamp are all it needs, given the timestamp.
-    pub(super) fn from_edges(self) -> bool {
+    pub(super) fn needs_edges_only(self) -> bool {
         !matches!(self, Self::Sum | Self::Avg)
     }
 

@@ -40,7 +40,10 @@ pub(super) fn select(engine: &Arc<Engine>, context: &Context, select: Select) ->
     }
     let resolved = engine.resolve(context, from)?;
     let scope = Scope::new(engine, &resolved);
-    let filter = Filter::in_scope(&scope, select.filter.as_ref())?;
+    let mut filter = Filter::in_scope(&scope, select.filter.as_ref())?;
+    // rows that KEEP has let go are not read, whether or not they are still there
+    let rules = engine.with_database(&resolved.database, |database| Ok(engine.write_rules(database)))?;
+    filter.from = filter.from.max(rules.oldest);
     answer(engine, Query { scope, resolved, filter, select }).map(Answer::Rows)
 }
 
