@@ -56,9 +56,14 @@ impl Cli {
     async fn execute(self) -> Outcome {
         let env = |name: &str| std::env::var(name).ok();
         let log = LogConfig::from_env(&env).map_err(|error| Failure::new(Exit::Usage, error))?;
+        // where a person watches progress, only trouble is logged unless RUST_LOG asks for more
+        let quiet = match env("RUST_LOG") {
+            Some(_) => log.clone(),
+            None => LogConfig { filter: "error".into(), ..log.clone() },
+        };
         match self.command {
-            Command::Run(args) => Box::pin(run::run(*args, &log)).await,
-            Command::Demo(args) => Box::pin(demo::demo(args, &log)).await,
+            Command::Run(args) => Box::pin(run::run(*args, &quiet)).await,
+            Command::Demo(args) => Box::pin(demo::demo(args, &quiet)).await,
             Command::Coordinator(args) => Box::pin(coordinator::coordinator(args, &log)).await,
             Command::Worker(args) => Box::pin(worker::worker(args, &log)).await,
             Command::Task(command) => Box::pin(task::task(command)).await,

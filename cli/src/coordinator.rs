@@ -100,7 +100,8 @@ async fn open_store(
 
 fn endpoints(config: &CoordinatorConfig, members: Vec<String>) -> Result<Endpoints, Failure> {
     let identity = config.store_cert.clone().zip(config.store_key.clone());
-    let tls = (config.store_ca.is_some() || identity.is_some()).then(|| Tls { ca: config.store_ca.clone(), identity });
+    let tls = (config.store_ca.is_some() || identity.is_some())
+        .then(|| Tls { ca: config.store_ca.clone(), identity });
     let scheme = if tls.is_some() { "https" } else { "http" };
     let password = config.store_password.clone().map(SecretValue::Ref);
     let password = password.map(|password| Secrets::from_process().resolve(&password)).transpose();

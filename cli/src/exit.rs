@@ -76,7 +76,9 @@ impl From<tdferry_proto::status::ApiError> for Failure {
     fn from(error: tdferry_proto::status::ApiError) -> Self {
         use tdferry_proto::status::ApiError;
         let exit = match &error {
-            ApiError::Invalid(_) | ApiError::NotFound(_) | ApiError::Exists(_) | ApiError::Conflict(_) => Exit::Usage,
+            ApiError::Invalid(_) | ApiError::NotFound(_) | ApiError::Exists(_) | ApiError::Conflict(_) => {
+                Exit::Usage
+            }
             ApiError::Unavailable(_) => Exit::Cluster,
             ApiError::Internal(_) => Exit::Failed,
         };

@@ -19,4 +19,3 @@ mod shard;
 mod standin;
 mod task;
 mod worker;
-

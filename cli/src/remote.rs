@@ -29,8 +29,9 @@ pub(crate) struct RemoteArgs {
 pub(crate) async fn connect(args: &RemoteArgs) -> Result<AdminServiceClient<Channel>, Failure> {
     let mut tried = Vec::new();
     for url in &args.coordinators {
-        let endpoint = Endpoint::from_shared(url.clone())
-            .map_err(|_| Failure::new(Exit::Usage, format!("--coordinator: {url:?} is no URL; write http://host:7410")))?;
+        let endpoint = Endpoint::from_shared(url.clone()).map_err(|_| {
+            Failure::new(Exit::Usage, format!("--coordinator: {url:?} is no URL; write http://host:7410"))
+        })?;
         match endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await {
             Ok(channel) => return Ok(AdminServiceClient::new(channel)),
             Err(error) => tried.push(format!("{url} ({})", root_cause(&error))),
@@ -39,7 +40,9 @@ pub(crate) async fn connect(args: &RemoteArgs) -> Result<AdminServiceClient<Chan
     let tried = tried.join(", ");
     Err(Failure::new(
         Exit::Cluster,
-        format!("no coordinator answers: {tried}; start one with `tdferry coordinator`, or name yours with --coordinator"),
+        format!(
+            "no coordinator answers: {tried}; start one with `tdferry coordinator`, or name yours with --coordinator"
+        ),
     ))
 }
 

@@ -40,7 +40,8 @@ pub(crate) async fn standin(args: StandinArgs, log: &LogConfig) -> Outcome {
     let (stopper, token) = stop_pair();
     tokio::spawn(stop_on_signals(stopper));
     let options = RunOptions { flavor: args.flavor, listen: args.listen, seed: args.seed };
-    let ready = |server: &Server| output::say(&format!("listening on ws://{}; stop it with ctrl-c", server.addr()));
+    let ready =
+        |server: &Server| output::say(&format!("listening on ws://{}; stop it with ctrl-c", server.addr()));
     run_until(options, ready, async move { token.stopping().await })
         .await
         .map_err(|error| Failure::new(Exit::Failed, error))?;

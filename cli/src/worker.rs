@@ -84,11 +84,13 @@ async fn work(args: WorkerArgs, log: &LogConfig) -> Outcome {
     log.install().map_err(|error| Failure::new(Exit::Usage, error))?;
     let timing = Timing::default();
     let channel = |url: &String| Ok(endpoint(url, &timing)?.connect_lazy());
-    let coordinators = config.coordinators.iter().map(channel).collect::<Result<Vec<_>, tonic::transport::Error>>();
+    let coordinators =
+        config.coordinators.iter().map(channel).collect::<Result<Vec<_>, tonic::transport::Error>>();
     let (stopper, token) = stop_pair();
     tokio::spawn(stop_on_signals(stopper));
     let worker = Worker::new(Deps {
-        coordinators: coordinators.map_err(|error| Failure::new(Exit::Usage, format!("--coordinator: {error}")))?,
+        coordinators: coordinators
+            .map_err(|error| Failure::new(Exit::Usage, format!("--coordinator: {error}")))?,
         connector: Arc::new(TdConnector::new(Secrets::from_process(), timing)),
         slots: config.slots.unwrap_or_else(cores),
         labels: config.labels,
@@ -110,7 +112,8 @@ async fn list(args: ListArgs) -> Outcome {
     let workers = answer(connect(&args.remote).await?.list_workers(v1::ListWorkersRequest {}).await)?.workers;
     if args.json {
         let one = |worker: &v1::WorkerView| {
-            let lease = |key: &v1::LeaseKey| json!({"task": key.task, "shard": key.shard, "epoch": key.epoch});
+            let lease =
+                |key: &v1::LeaseKey| json!({"task": key.task, "shard": key.shard, "epoch": key.epoch});
             json!({
                 "id": format!("{:016x}", worker.id),
                 "host": worker.host,

@@ -33,7 +33,7 @@ async fn ask(coordinator: &str, args: &[&str]) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_coordinators_and_four_workers_finish_one_task_on_a_real_etcd() {
-    let etcd = RealEtcd::start().await;
+    let etcd = RealEtcd::start().await.expect("etcd starts");
     let servers = Servers::standins().await;
     load::load(&servers.ask_source(), "power", SMALL, 11).await;
     let store = format!("etcd://{}", etcd.endpoint().trim_start_matches("http://"));
@@ -60,7 +60,10 @@ async fn two_coordinators_and_four_workers_finish_one_task_on_a_real_etcd() {
     let compared = servers.compare("power", "power").await;
     assert!(compared.is_equal(), "{:#?}", compared.differences);
     let exported = ask(&second, &["task", "export", "move-power"]).await.stdout;
-    assert!(exported.contains("${env:TDFERRY_TEST_PASSWORD}") && !exported.contains("taosdata@"), "{exported}");
+    assert!(
+        exported.contains("${env:TDFERRY_TEST_PASSWORD}") && !exported.contains("taosdata@"),
+        "{exported}"
+    );
     for mut child in workers.into_iter().chain([one, two]) {
         terminate(&child);
         let _ = child.wait().await;

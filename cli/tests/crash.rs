@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, SeedableRng, TryRngCore};
 use support::load::{self, Size};
 use support::process::{kill, run_args, tdferry, wait};
 use support::servers::Servers;
@@ -18,7 +18,7 @@ const SIZE: Size = Size { dense: 40, dense_rows: 5_000, sparse: 3_000, sparse_ro
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_ten_random_moments_it_ends_with_every_cell_equal() {
-    let seed = rand::random();
+    let seed = rand::rngs::OsRng.try_next_u64().unwrap();
     eprintln!("seed {seed}");
     let mut rng = SmallRng::seed_from_u64(seed);
     let servers = Servers::standins().await;

@@ -52,7 +52,10 @@ async fn each_mistake_gets_one_message_and_its_exit_code_and_stores_nothing() {
         for word in words {
             assert!(errors[0].contains(word), "{word:?} in {shown}");
         }
-        assert!(!answer.stderr.contains("letmein") && !answer.stderr.contains(":taosdata@"), "a secret: {shown}");
+        assert!(
+            !answer.stderr.contains("letmein") && !answer.stderr.contains(":taosdata@"),
+            "a secret: {shown}"
+        );
     }
 }
 
@@ -85,7 +88,9 @@ async fn a_missing_coordinator_has_an_exit_code_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn help_teaches_every_verb_by_an_example() {
-    for verb in ["create", "list", "show", "watch", "pause", "resume", "stop", "delete", "export", "import", "copy"] {
+    for verb in
+        ["create", "list", "show", "watch", "pause", "resume", "stop", "delete", "export", "import", "copy"]
+    {
         let answer = answer(&["task", "--help"]).await;
         assert_eq!(answer.code, 0);
         assert!(answer.stdout.contains(&format!("tdferry task {verb}")), "{}", answer.stdout);

@@ -26,7 +26,12 @@ async fn migrate(servers: &Servers, database: &str, more: &[&str]) -> (i32, Json
     let state = tempfile::tempdir().unwrap();
     let (from, to) = (servers.from(database), servers.to(database));
     let answer = answer(&run_args(&from, &to, state.path(), more)).await;
-    assert!(answer.stdout.lines().count() == 1, "stdout is one JSON object: {}\n{}", answer.stdout, answer.stderr);
+    assert!(
+        answer.stdout.lines().count() == 1,
+        "stdout is one JSON object: {}\n{}",
+        answer.stdout,
+        answer.stderr
+    );
     (answer.code, answer.json())
 }
 
@@ -102,8 +107,13 @@ async fn what_is_missing_is_named(servers: &Servers) {
     let (code, summary) = migrate(servers, &database, &["--schema", "none", "--stables", "meters"]).await;
     assert_eq!(code, 1, "{summary}");
     assert!(summary["reason"].as_str().unwrap().contains("phase"), "{summary}");
-    let copied = servers.ask_target().query(&format!("select count(*) from {database}.meters")).await.unwrap();
-    assert_eq!(copied.rows, vec![vec![tdferry_common::batch::Value::Int(0)]], "nothing is copied into the wrong shape");
+    let copied =
+        servers.ask_target().query(&format!("select count(*) from {database}.meters")).await.unwrap();
+    assert_eq!(
+        copied.rows,
+        vec![vec![tdferry_common::batch::Value::Int(0)]],
+        "nothing is copied into the wrong shape"
+    );
     drop_both(servers, &database).await;
 }
 

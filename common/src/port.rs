@@ -33,6 +33,9 @@ impl std::fmt::Display for Side {
     }
 }
 
+/// How a denial reads, wherever it travels as words.
+const DENIAL: &str = "refuses access";
+
 /// What went wrong at a database, by what to do about it. Messages never hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
@@ -45,7 +48,7 @@ pub enum PortError {
         message: String,
     },
     /// Name or password were refused, or the right to do this is missing: a person must act.
-    #[error("{side} refuses access: {message}")]
+    #[error("{side} {DENIAL}: {message}")]
     Denied {
         /// Which database.
         side: Side,
@@ -101,6 +104,11 @@ impl PortError {
     /// Whether waiting may cure it.
     pub const fn is_away(&self) -> bool {
         matches!(self, Self::Away { .. })
+    }
+
+    /// Whether words, such as a shard's reason, tell of a denial.
+    pub fn is_denial(words: &str) -> bool {
+        words.contains(DENIAL)
     }
 
     /// Which database it speaks of.

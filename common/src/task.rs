@@ -191,7 +191,9 @@ impl TaskState {
     /// The state after an event: total, pure, the one place that knows what may follow what.
     pub fn next(self, event: TaskEvent) -> Result<Self, IllegalTaskTransition> {
         match (self, event) {
-            (Self::Surveying, TaskEvent::Planned(planned)) => Ok(Self::Active { phase: Phase::Schema, planned }),
+            (Self::Surveying, TaskEvent::Planned(planned)) => {
+                Ok(Self::Active { phase: Phase::Schema, planned })
+            }
             (Self::Active { planned, .. }, TaskEvent::PhaseDone { next: Some(phase), .. }) => {
                 Ok(Self::Active { phase, planned })
             }

@@ -3,7 +3,9 @@
 use tdferry_common::id::{ClaimId, Epoch, GroupId, ShardId};
 use tdferry_common::lease::LeaseKey;
 use tdferry_common::offset::Offset;
-use tdferry_common::shard::{self, Checkpoint, Density, Estimate, Range, Shard, ShardKind, ShardState, Totals};
+use tdferry_common::shard::{
+    self, Checkpoint, Density, Estimate, Range, Shard, ShardKind, ShardState, Totals,
+};
 use tdferry_common::task::{Control, Cutoff, Found};
 use tdferry_common::time::{Period, Precision};
 
@@ -112,7 +114,10 @@ impl From<Checkpoint> for v1::Checkpoint {
 impl TryFrom<v1::Checkpoint> for Checkpoint {
     type Error = BadMessage;
     fn try_from(checkpoint: v1::Checkpoint) -> Result<Self, BadMessage> {
-        let sum = checkpoint.sum.try_into().map_err(|_| BadMessage::new("checkpoint.sum", "16 bytes are wanted"))?;
+        let sum = checkpoint
+            .sum
+            .try_into()
+            .map_err(|_| BadMessage::new("checkpoint.sum", "16 bytes are wanted"))?;
         Ok(Self {
             epoch: Epoch(checkpoint.epoch),
             seq: checkpoint.seq,
@@ -193,7 +198,10 @@ impl TryFrom<v1::Shard> for Shard {
             period: shard.period.ok_or_else(|| BadMessage::missing("shard.period"))?.try_into()?,
             estimate: Estimate { rows: shard.estimated_rows, bytes: shard.estimated_bytes },
             state,
-            checkpoint: shard.checkpoint.ok_or_else(|| BadMessage::missing("shard.checkpoint"))?.try_into()?,
+            checkpoint: shard
+                .checkpoint
+                .ok_or_else(|| BadMessage::missing("shard.checkpoint"))?
+                .try_into()?,
             claims: shard.claims,
             claim: shard.claim.map(ClaimId),
             last_error: text(&shard.last_error),
@@ -333,11 +341,26 @@ mod tests {
         let range = Range { from: 1, to: 4 };
         let kind = ShardKind::Copy(Density::Sparse);
         let planned = Shard::planned(ShardId::copy(GroupId(2), 3), kind, Some(GroupId(2)), range, period);
-        let totals = Totals { read: 1, written: 2, rejected: 3, bytes: 4, tables: 5, before: Some(0), ..Totals::default() };
+        let totals = Totals {
+            read: 1,
+            written: 2,
+            rejected: 3,
+            bytes: 4,
+            tables: 5,
+            before: Some(0),
+            ..Totals::default()
+        };
         let offset = Offset { index: 2, next: 0 };
         let checkpoint = Checkpoint { epoch: Epoch(8), seq: 6, offset, totals, sum: 1 << 100 };
         let state = ShardState::Failed { reason: "why".into() };
-        Shard { checkpoint, state, claims: 2, claim: Some(ClaimId(5)), last_error: Some("x".into()), ..planned }
+        Shard {
+            checkpoint,
+            state,
+            claims: 2,
+            claim: Some(ClaimId(5)),
+            last_error: Some("x".into()),
+            ..planned
+        }
     }
 
     #[test]

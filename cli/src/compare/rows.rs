@@ -42,18 +42,26 @@ fn time(row: &[Value]) -> Option<i64> {
 fn same_page(table: &str, left: &Answer, right: &Answer, found: &mut Comparison) {
     if left.rows.len() != right.rows.len() {
         let (on_source, on_target) = (left.rows.len(), right.rows.len());
-        found.differs(format!("`{table}`: a page of {on_source} rows on the source has {on_target} on the target"));
+        found.differs(format!(
+            "`{table}`: a page of {on_source} rows on the source has {on_target} on the target"
+        ));
     }
     for (row, other) in left.rows.iter().zip(&right.rows) {
         found.rows += 1;
         if row.len() != other.len() {
-            found.differs(format!("`{table}`: {} cells on the source, {} on the target", row.len(), other.len()));
+            found.differs(format!(
+                "`{table}`: {} cells on the source, {} on the target",
+                row.len(),
+                other.len()
+            ));
         }
         for (index, (cell, twin)) in row.iter().zip(other).enumerate() {
             if cell != twin {
                 let column = left.columns.get(index).map_or("?", |column| column.name.as_str());
                 let at = time(row).unwrap_or_default();
-                found.differs(format!("`{table}` at {at}, column `{column}`: {cell:?} on the source, {twin:?} on the target"));
+                found.differs(format!(
+                    "`{table}` at {at}, column `{column}`: {cell:?} on the source, {twin:?} on the target"
+                ));
             }
         }
     }

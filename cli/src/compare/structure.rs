@@ -61,7 +61,9 @@ async fn names(place: &Place, show: &str, columns: &[&str]) -> Result<BTreeSet<S
 async fn normal_tables_2(place: &Place) -> Result<BTreeSet<String>, PortError> {
     let answer = place.ask(&format!("show `{}`.tables", place.database)).await?;
     let at = |name: &str| answer.columns.iter().position(|column| column.name == name);
-    let (Some(table), Some(stable)) = (at("table_name"), at("stable_name")) else { return Ok(BTreeSet::new()) };
+    let (Some(table), Some(stable)) = (at("table_name"), at("stable_name")) else {
+        return Ok(BTreeSet::new());
+    };
     let is_normal = |row: &&Vec<Value>| row.get(stable).and_then(text).is_none_or(|name| name.is_empty());
     let normal = answer.rows.iter().filter(is_normal);
     Ok(normal.filter_map(|row| row.get(table).and_then(text)).collect())
@@ -94,10 +96,16 @@ async fn described(place: &Place, table: &str) -> Result<Vec<String>, PortError>
     Ok(answer.rows.iter().map(line).collect())
 }
 
-async fn same_columns(source: &Place, target: &Place, table: &str, found: &mut Comparison) -> Result<(), PortError> {
+async fn same_columns(
+    source: &Place,
+    target: &Place,
+    table: &str,
+    found: &mut Comparison,
+) -> Result<(), PortError> {
     let (left, right) = (described(source, table).await?, described(target, table).await?);
     if left != right {
-        found.differs(format!("`{table}` has the columns {left:?} on the source and {right:?} on the target"));
+        found
+            .differs(format!("`{table}` has the columns {left:?} on the source and {right:?} on the target"));
     }
     Ok(())
 }
@@ -105,7 +113,8 @@ async fn same_columns(source: &Place, target: &Place, table: &str, found: &mut C
 async fn tags(place: &Place, stable: &str, select: &str) -> Result<BTreeMap<String, Vec<Value>>, PortError> {
     let described = place.ask(&format!("describe {}", place.path(stable))).await?;
     let is_tag = |row: &&Vec<Value>| row.get(3).and_then(text).as_deref() == Some("TAG");
-    let names: Vec<_> = described.rows.iter().filter(is_tag).filter_map(|row| row.first().and_then(text)).collect();
+    let names: Vec<_> =
+        described.rows.iter().filter(is_tag).filter_map(|row| row.first().and_then(text)).collect();
     let list = names.iter().map(|name| format!(", `{name}`")).collect::<String>();
     let answer = place.ask(&format!("{select} tbname{list} from {}", place.path(stable))).await?;
     let json = answer.columns.iter().map(is_json).collect::<Vec<_>>();
@@ -144,7 +153,9 @@ async fn same_subtables(
         if let Some(others) = right.get(name)
             && values != others
         {
-            found.differs(format!("subtable `{name}` has the tags {values:?} on the source, {others:?} on the target"));
+            found.differs(format!(
+                "subtable `{name}` has the tags {values:?} on the source, {others:?} on the target"
+            ));
         }
     }
     Ok(left_names.intersection(&right_names).cloned().collect())

@@ -23,7 +23,7 @@ use crate::run::{Bars, Cluster, Summary};
 use crate::task::{answer, held};
 
 /// Short times, so that the lease of the killed worker is free again within seconds.
-const HEARTBEAT: Duration = Duration::from_millis(300);
+const HEARTBEAT: Duration = Duration::from_millis(700);
 
 /// What each write to the target takes in the demo, so that there is something to see.
 const TARGET_DELAY: Duration = Duration::from_millis(4);
@@ -97,12 +97,15 @@ async fn migrate(cluster: &mut Cluster, source: &Server, target: &Server) -> Res
     let mut killed = false;
     let mut updates = answer(admin.watch_task(v1::WatchTaskRequest { name: "demo".into() }).await)?;
     loop {
-        let update = updates.message().await.map_err(|status| Failure::new(Exit::Failed, status.message()))?;
+        let update =
+            updates.message().await.map_err(|status| Failure::new(Exit::Failed, status.message()))?;
         let task = held(update.and_then(|update| update.task))?;
         bars.show(&task);
         if !killed && half_way(&task) {
             killed = cluster.take_worker().map(crate::run::LocalWorker::kill).is_some();
-            output::say("4. half-way: one worker is killed; its leases end with its session, others take them over");
+            output::say(
+                "4. half-way: one worker is killed; its leases end with its session, others take them over",
+            );
         }
         if task.terminal {
             bars.end();
@@ -126,15 +129,24 @@ async fn comparison(source: &Server, target: &Server) -> Result<Comparison, Fail
 }
 
 fn tell(args: &DemoArgs, summary: &Summary, compared: &Comparison) -> Exit {
-    if args.json { output::json(summary) } else { output::data(&summary.text()) }
+    if args.json {
+        output::json(summary)
+    } else {
+        output::data(&summary.text())
+    }
     for difference in &compared.differences {
         output::say(&format!("differs: {difference}"));
     }
     let (tables, rows) = (count(compared.tables), count(compared.rows));
     if summary.verified && compared.is_equal() && compared.rows == summary.rows {
-        output::say(&format!("verified: {tables} tables, {rows} rows, every cell, tag and name equal on both sides"));
+        output::say(&format!(
+            "verified: {tables} tables, {rows} rows, every cell, tag and name equal on both sides"
+        ));
         return Exit::Complete;
     }
-    output::say(&format!("NOT EQUAL: {} differences in {tables} tables, {rows} rows", count(compared.differing)));
+    output::say(&format!(
+        "NOT EQUAL: {} differences in {tables} tables, {rows} rows",
+        count(compared.differing)
+    ));
     Exit::Failed
 }

@@ -26,7 +26,9 @@ impl Bars {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
             let template = "{spinner} {wide_bar} {percent:>3}%\n  {msg}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
             bar
         });
         Self { bar, last_line: None, last_state: String::new(), quiet }
@@ -64,7 +66,11 @@ fn line(task: &v1::TaskView) -> String {
     let totals = progress.totals.unwrap_or_default();
     let mut parts = vec![task.state.clone()];
     if progress.rows_estimated > 0 || totals.written > 0 {
-        parts.push(format!("{} of ~{} rows", count(totals.written), count(progress.rows_estimated.max(totals.written))));
+        parts.push(format!(
+            "{} of ~{} rows",
+            count(totals.written),
+            count(progress.rows_estimated.max(totals.written))
+        ));
         parts.push(format!("{:.0} rows/s", progress.rows_per_second));
         parts.push(format!("{}/s", bytes(progress.bytes_per_second)));
     }

@@ -75,7 +75,11 @@ async fn migrate(
         return Err(failure);
     }
     let summary = Summary::new(&last, rows_at_start, started.elapsed().as_secs_f64());
-    if args.json { output::json(&summary) } else { output::data(&summary.text()) }
+    if args.json {
+        output::json(&summary)
+    } else {
+        output::data(&summary.text())
+    }
     if summary.exit() == Exit::Interrupted {
         output::say(&format!("stopped; run it again with --state {} to go on", args.state.display()));
     }
@@ -97,7 +101,11 @@ async fn unusable(admin: &mut Admin, created: &v1::TaskView, last: &v1::TaskView
 }
 
 /// The task of an earlier run if it is the same one, else a new one.
-async fn open_task(admin: &mut Admin, connector: &dyn Connector, spec: &Spec) -> Result<v1::TaskView, Failure> {
+async fn open_task(
+    admin: &mut Admin,
+    connector: &dyn Connector,
+    spec: &Spec,
+) -> Result<v1::TaskView, Failure> {
     let name = spec.name.to_string();
     let json = spec.to_json().map_err(|error| Failure::new(Exit::Usage, error))?;
     match admin.export_task(v1::ExportTaskRequest { name: name.clone() }).await {

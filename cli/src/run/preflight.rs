@@ -23,7 +23,10 @@ pub(super) async fn check(connector: &dyn Connector, spec: &Spec) -> Result<(), 
     let creates = spec.options.assert && spec.options.schema != SchemaMode::None;
     if !exists && !creates {
         let name = spec.target_database();
-        return Err(wrong("to", format!("the target has no database `{name}`; create it, or leave `assert` on")));
+        return Err(wrong(
+            "to",
+            format!("the target has no database `{name}`; create it, or leave `assert` on"),
+        ));
     }
     sink.may_write().await.map_err(|error| refused("to", error))
 }
@@ -32,7 +35,9 @@ fn refused(field: &str, error: PortError) -> Failure {
     let advice = match (&error, error.side()) {
         (PortError::Away { .. }, _) => "check host, port and network",
         (PortError::Denied { .. }, Side::Source) => "check user and password",
-        (PortError::Denied { .. }, Side::Sink) => "check user, password, and the user's rights on the database",
+        (PortError::Denied { .. }, Side::Sink) => {
+            "check user, password, and the user's rights on the database"
+        }
         (PortError::Missing { .. }, _) => "check the database's name",
         _ => "check the DSN",
     };

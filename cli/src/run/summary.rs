@@ -116,8 +116,10 @@ mod tests {
     #[test]
     fn a_summary_counts_only_the_rows_of_this_process_in_its_rate() {
         let totals = v1::Totals { written: 300, ..v1::Totals::default() };
-        let progress = v1::Progress { shards: 2, shards_done: 2, totals: Some(totals), ..v1::Progress::default() };
-        let task = v1::TaskView { state: "completed".into(), progress: Some(progress), ..v1::TaskView::default() };
+        let progress =
+            v1::Progress { shards: 2, shards_done: 2, totals: Some(totals), ..v1::Progress::default() };
+        let task =
+            v1::TaskView { state: "completed".into(), progress: Some(progress), ..v1::TaskView::default() };
         let summary = Summary::new(&task, 100, 2.0);
         assert_eq!((summary.rows, summary.rows_per_second, summary.verified), (300, 100.0, true));
         assert_eq!(summary.exit(), Exit::Complete);

@@ -37,7 +37,11 @@ pub(crate) struct ImportArgs {
 pub(crate) async fn create(args: CreateArgs) -> Outcome {
     let spec = read(&args.file)?;
     let task = send(&mut connect(&args.remote).await?, &spec).await?;
-    if args.json { output::json(&view_json(&task)) } else { output::data(&describe(&task)) }
+    if args.json {
+        output::json(&view_json(&task))
+    } else {
+        output::data(&describe(&task))
+    }
     Ok(Exit::Complete)
 }
 
@@ -53,7 +57,8 @@ pub(crate) async fn import(args: ImportArgs) -> Outcome {
 }
 
 fn read(file: &PathBuf) -> Result<Spec, Failure> {
-    let usage = |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
+    let usage =
+        |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
     let text = if file.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin())
     } else {
@@ -62,7 +67,9 @@ fn read(file: &PathBuf) -> Result<Spec, Failure> {
     let text = text.map_err(|error| usage(error.to_string()))?;
     let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
     // lists given as `@file` are read where the file is, so that no worker needs it
-    spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(|error| usage(error.to_string()))?;
+    spec.options
+        .load_files(&|path| std::fs::read_to_string(path))
+        .map_err(|error| usage(error.to_string()))?;
     spec.check_supported().map_err(|error| usage(error.to_string()))?;
     spec.check_stored().map_err(|error| usage(error.to_string()))?;
     Ok(spec)

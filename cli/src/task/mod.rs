@@ -99,7 +99,9 @@ pub(crate) fn answer<T>(response: Result<Response<T>, Status>) -> Result<T, Fail
 
 /// A task that an answer must hold.
 pub(crate) fn held(task: Option<v1::TaskView>) -> Result<v1::TaskView, Failure> {
-    task.ok_or_else(|| Failure::new(Exit::Failed, "the coordinator answered without the task; is it a newer version?"))
+    task.ok_or_else(|| {
+        Failure::new(Exit::Failed, "the coordinator answered without the task; is it a newer version?")
+    })
 }
 
 pub(crate) async fn task(command: TaskCommand) -> Outcome {
@@ -120,7 +122,11 @@ pub(crate) async fn task(command: TaskCommand) -> Outcome {
 }
 
 fn shown(task: &v1::TaskView, json: bool) -> Exit {
-    if json { output::json(&view_json(task)) } else { output::data(&describe(task)) }
+    if json {
+        output::json(&view_json(task))
+    } else {
+        output::data(&describe(task))
+    }
     Exit::Complete
 }
 
@@ -167,7 +173,9 @@ async fn delete(args: DeleteArgs) -> Outcome {
         let message = format!("deleting `{}` forgets its progress; say so with --yes", args.name);
         return Err(Failure::new(Exit::Usage, message));
     }
-    answer(connect(&args.remote).await?.delete_task(v1::DeleteTaskRequest { name: args.name.clone() }).await)?;
+    answer(
+        connect(&args.remote).await?.delete_task(v1::DeleteTaskRequest { name: args.name.clone() }).await,
+    )?;
     output::say(&format!("deleted `{}`; what it copied stays on the target", args.name));
     Ok(Exit::Complete)
 }

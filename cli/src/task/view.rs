@@ -46,7 +46,10 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
     }
     if let Some(found) = task.found {
         let (subtables, normal) = (count(found.subtables), count(found.normal_tables));
-        line("found", format!("{} stables, {subtables} subtables, {normal} normal tables", count(found.stables)));
+        line(
+            "found",
+            format!("{} stables, {subtables} subtables, {normal} normal tables", count(found.stables)),
+        );
     }
     line("rows", format!("{}, {} rejected", rows(&progress), count(totals.rejected)));
     line("bytes", bytes(precise(totals.bytes)));
@@ -55,7 +58,10 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
     line("shards", format!("{done} of {} done, {leased} leased, {failed} failed", progress.shards));
     if !task.terminal {
         let eta = progress.eta_seconds.map_or_else(|| "not known yet".into(), duration);
-        line("rate", format!("{:.0} rows/s, {}/s", progress.rows_per_second, bytes(progress.bytes_per_second)));
+        line(
+            "rate",
+            format!("{:.0} rows/s, {}/s", progress.rows_per_second, bytes(progress.bytes_per_second)),
+        );
         line("eta", eta);
     }
     if totals.before.unwrap_or(0) > 0 {

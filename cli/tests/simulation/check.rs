@@ -27,7 +27,10 @@ pub(crate) fn check(world: &World) -> Result<Shown, String> {
     let entries = world.log.entries();
     let stored: Vec<Written> = entries.iter().flat_map(written).cloned().collect();
     if let Some(pair) = stored.windows(2).find(|pair| pair[1].revision < pair[0].revision) {
-        return Err(format!("the store went back from revision {} to {}", pair[0].revision, pair[1].revision));
+        return Err(format!(
+            "the store went back from revision {} to {}",
+            pair[0].revision, pair[1].revision
+        ));
     }
     let history = invariant::check(&stored).map_err(|broken| broken.to_string())?;
     let source = world.source.held();
@@ -121,7 +124,9 @@ impl Replay {
     fn revision(&mut self, revision: i64, began: usize) -> Result<(), String> {
         for said in self.said.remove(&revision).unwrap_or_default() {
             match said {
-                Said::Leased(_, rest) => rest.iter().for_each(|ground| self.allow(&ground.table, ground.period)),
+                Said::Leased(_, rest) => {
+                    rest.iter().for_each(|ground| self.allow(&ground.table, ground.period))
+                }
                 Said::Passed(key, passed) => {
                     if let Some(missing) = passed.iter().find_map(|ground| self.missing(ground, began)) {
                         let (shard, epoch) = (key.shard, key.epoch);
@@ -149,7 +154,11 @@ impl Replay {
             row.applied.get_or_insert(at);
             found += 1;
         }
-        if found == rows { Ok(()) } else { Err(format!("{rows} rows of {table:?} in {period} were written, not {found}")) }
+        if found == rows {
+            Ok(())
+        } else {
+            Err(format!("{rows} rows of {table:?} in {period} were written, not {found}"))
+        }
     }
 
     fn acknowledged(&mut self, worker: usize, table: &str, period: Period) -> Result<(), String> {

@@ -57,12 +57,17 @@ impl Operator {
 fn is_final(status: &Status) -> bool {
     matches!(
         status.code(),
-        Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition | Code::Internal
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::FailedPrecondition
+            | Code::Internal
     )
 }
 
 pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
-    let connect = |name| Ok(Admin::new(net::channel(Endpoint::from_shared(format!("http://{name}:{}", net::PORT))?)));
+    let connect =
+        |name| Ok(Admin::new(net::channel(Endpoint::from_shared(format!("http://{name}:{}", net::PORT))?)));
     let coordinators = crate::faults::coordinators().map(connect);
     let coordinators = coordinators.collect::<Result<_, tonic::transport::Error>>()?;
     let mut operator = Operator { coordinators, current: 0 };
@@ -73,7 +78,8 @@ pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
         if let Some((_, lasts)) = pauses.take_if(|(at, _)| turmoil::elapsed() >= *at) {
             pause(&mut operator, &world, lasts).await?;
         }
-        let get = |mut admin: Admin| async move { admin.get_task(v1::GetTaskRequest { name: TASK.into() }).await };
+        let get =
+            |mut admin: Admin| async move { admin.get_task(v1::GetTaskRequest { name: TASK.into() }).await };
         let task = operator.ask(get).await?.task.unwrap_or_default();
         let (terminal, poisoned) = (task.terminal, task.state == "failed" && task.reason.contains(POISONED));
         *world.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);

@@ -66,7 +66,8 @@ pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failur
     let (paused, shorts) = (Arc::clone(&switches.paused), Arc::clone(&world.shorts));
     let calls = (paused, shorts);
     let connector = SlowConnector::new(connector, index, world.log.clone(), calls, world.planted, seed);
-    let endpoint = |name: String| tdferry_worker::endpoint(&format!("http://{name}:{}", net::PORT), &world.timing);
+    let endpoint =
+        |name: String| tdferry_worker::endpoint(&format!("http://{name}:{}", net::PORT), &world.timing);
     let coordinators = crate::faults::coordinators().map(|name| Ok(net::channel(endpoint(name)?)));
     let worker = Worker::new(tdferry_worker::Deps {
         coordinators: coordinators.collect::<Result<_, tonic::transport::Error>>()?,

@@ -104,7 +104,10 @@ fn a_seed_repeats_itself_in_this_process_and_in_another() {
     other.args(["--exact", REPLAY, "--nocapture"]).env(SEED_ENV, seed.to_string()).env(QUIET_ENV, "1");
     let output = other.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains(&shown(seed, first)), "another process went another way, not {first:016x}:\n{said}");
+    assert!(
+        said.contains(&shown(seed, first)),
+        "another process went another way, not {first:016x}:\n{said}"
+    );
 }
 
 #[test]

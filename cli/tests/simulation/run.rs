@@ -56,7 +56,8 @@ fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
     let faults = faults::draw(&mut rng, world.workers.len());
     faults::in_calls(&world, &mut rng);
     let mut sim = build(seed, &world);
-    let mut driver = Driver { waiting: faults, under_way: Vec::new(), counted: BTreeMap::new(), quiet: false };
+    let mut driver =
+        Driver { waiting: faults, under_way: Vec::new(), counted: BTreeMap::new(), quiet: false };
     loop {
         driver.turn(&mut sim, &world);
         if sim.step().map_err(|error| format!("a host ended: {error}"))? {
@@ -66,7 +67,9 @@ fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
             check::check(&world)?;
             let seen = world.seen.lock().unwrap();
             let state = seen.as_ref().map(|task| (task.state.clone(), task.progress, task.reason.clone()));
-            return Err(format!("L1: the task has not ended {ENDS_WITHIN:?} after the last fault: {state:?}"));
+            return Err(format!(
+                "L1: the task has not ended {ENDS_WITHIN:?} after the last fault: {state:?}"
+            ));
         }
     }
     let ended = sim.elapsed();

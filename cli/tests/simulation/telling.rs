@@ -39,7 +39,9 @@ impl<S: Subscriber> Layer<S> for Ear {
         event.record(&mut words);
         if self.aloud {
             let at = self.log.now().as_secs_f64();
-            let host = turmoil::in_simulation().then(|| turmoil::reverse_lookup(turmoil::lookup("0.0.0.0"))).flatten();
+            let host = turmoil::in_simulation()
+                .then(|| turmoil::reverse_lookup(turmoil::lookup("0.0.0.0")))
+                .flatten();
             let level = short(*event.metadata().level());
             eprintln!("{at:>8.3} {level} {}{}{}", host.unwrap_or_default(), words.message, words.fields);
         }

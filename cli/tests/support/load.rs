@@ -51,10 +51,12 @@ async fn dense(to: &Reader, db: &str, size: Size, rng: &mut SmallRng) {
     let columns = "ts timestamp, current float, voltage int, phase double, note binary(16)";
     run(to, &format!("create table {db}.meters ({columns}) tags (groupid int, location nchar(24))")).await;
     for table in 0..size.dense {
-        run(to, &format!("create table {db}.d{table} using {db}.meters tags ({table}, '厂区 {table}')")).await;
+        run(to, &format!("create table {db}.d{table} using {db}.meters tags ({table}, '厂区 {table}')"))
+            .await;
         let rows = (0..size.dense_rows).map(|row| {
             let ts = FIRST + i64::try_from(row).unwrap() * 10_000;
-            let voltage = if rng.random_ratio(1, 20) { "null".into() } else { rng.random_range(180..250).to_string() };
+            let voltage =
+                if rng.random_ratio(1, 20) { "null".into() } else { rng.random_range(180..250).to_string() };
             let (current, phase): (f32, f64) = (rng.random_range(0.0..50.0), rng.random());
             format!("({ts},{current:?},{voltage},{phase:?},'n{}')", row % 7)
         });
@@ -79,7 +81,11 @@ async fn sparse(to: &Reader, db: &str, size: Size, rng: &mut SmallRng) {
         let _ = write!(sql, " {db}.s{table} values");
         for row in 0..size.sparse_rows {
             let ts = FIRST + i64::try_from(row).unwrap() * 86_400_000 + i64::try_from(table).unwrap();
-            let text = if rng.random_ratio(1, 5) { "null".into() } else { format!("'值{}'", rng.random_range(0..100)) };
+            let text = if rng.random_ratio(1, 5) {
+                "null".into()
+            } else {
+                format!("'值{}'", rng.random_range(0..100))
+            };
             let _ = write!(sql, "({ts},{},{text})", rng.random_range(-1000_i64..1000));
         }
         if sql.len() > STATEMENT {
@@ -90,7 +96,13 @@ async fn sparse(to: &Reader, db: &str, size: Size, rng: &mut SmallRng) {
 }
 
 async fn normal(to: &Reader, db: &str, rng: &mut SmallRng) {
-    run(to, &format!("create table {db}.plain (ts timestamp, `select` int, `value` nchar(10), `order` binary(8))")).await;
+    run(
+        to,
+        &format!(
+            "create table {db}.plain (ts timestamp, `select` int, `value` nchar(10), `order` binary(8))"
+        ),
+    )
+    .await;
     let rows = (0..3_000).map(|row| {
         let ts = FIRST + i64::from(row) * 60_000;
         format!("({ts},{},'v{row}','o{}')", rng.random_range(0..9), row % 10)
@@ -113,7 +125,10 @@ async fn types(to: &Reader, db: &str) {
     let text = r"'bin''tag', '中文 \\n'";
     let tag_rows = [
         ("a0", format!("true, {low}, 1.1, 1.23456789012345678, {text}, 1600000000000, {unsigned}")),
-        ("a1", "null, null, null, null, null, null, null, null, null, null, null, null, null, null".to_owned()),
+        (
+            "a1",
+            "null, null, null, null, null, null, null, null, null, null, null, null, null, null".to_owned(),
+        ),
         ("a2", format!("false, {high}, -3.4e38, 1.7e308, '', '', 0, 0, 0, 0, 0")),
     ];
     for (name, tags) in &tag_rows {
@@ -138,8 +153,15 @@ async fn types(to: &Reader, db: &str) {
 }
 
 async fn names(to: &Reader, db: &str) {
-    run(to, &format!("create table {db}.`Mixed Stable` (ts timestamp, `Value 值` int) tags (`Tag 签` binary(20))")).await;
-    for (index, name) in ["Mixed-Case 表", "ünïcode", "1digit", "with space", "quo'te"].iter().enumerate() {
+    run(
+        to,
+        &format!(
+            "create table {db}.`Mixed Stable` (ts timestamp, `Value 值` int) tags (`Tag 签` binary(20))"
+        ),
+    )
+    .await;
+    for (index, name) in ["Mixed-Case 表", "ünïcode", "1digit", "with space", "quo'te"].iter().enumerate()
+    {
         run(to, &format!("create table {db}.`{name}` using {db}.`Mixed Stable` tags ('t{index}')")).await;
         run(to, &format!("insert into {db}.`{name}` values ({}, {index})", FIRST + 5)).await;
     }

@@ -1,10 +1,12 @@
 //! A source and a target: stand-ins that always run, and real servers where the environment names them.
 
+use std::time::Duration;
+
 use tdferry_cli::compare::{Comparison, Place, compare};
 use tdferry_common::dsn::Dsn;
 use tdferry_common::secret::Secrets;
 use tdferry_common::tdengine::Reader;
-use tdferry_standin::{Config, Flavor, Server};
+use tdferry_standin::{Action, Config, Fault, Flavor, Server, When};
 
 /// Names the 2.x server of the tests against real ones.
 const SOURCE: &str = "TDFERRY_TEST_SOURCE";
@@ -26,11 +28,7 @@ impl Servers {
     pub async fn standins() -> Self {
         let source = Server::start(Config::new(Flavor::V26)).await.expect("the source starts");
         let target = Server::start(Config::new(Flavor::V3)).await.expect("the target starts");
-        Self {
-            source: dsn(source.addr()),
-            target: dsn(target.addr()),
-            standins: Some((source, target)),
-        }
+        Self { source: dsn(source.addr()), target: dsn(target.addr()), standins: Some((source, target)) }
     }
 
     /// The real servers that the environment names; says loudly where it names none.
@@ -42,6 +40,23 @@ impl Servers {
                 None
             }
         }
+    }
+
+    /// Makes each write to the target take this long.
+    pub fn slow_target(&self, delay: Duration) {
+        let slow = Fault::new(When::Any, Action::Delay(delay));
+        self.target_standin().faults().add(slow);
+    }
+
+    /// Lifts what [`Self::slow_target`] did.
+    pub fn quick_target(&self) {
+        self.target_standin().faults().clear();
+    }
+
+    /// Rows that reached the target, those written again counted again.
+    pub fn rows_written_to_target(&self) -> u64 {
+        let stats = self.target_standin().stats();
+        stats.rows_by_block + stats.rows_by_insert
     }
 
     /// The source's stand-in.

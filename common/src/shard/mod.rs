@@ -265,7 +265,13 @@ pub enum IllegalTransition {
 
 impl Shard {
     /// A shard as the planner makes it.
-    pub fn planned(id: ShardId, kind: ShardKind, group: Option<GroupId>, range: Range, period: Period) -> Self {
+    pub fn planned(
+        id: ShardId,
+        kind: ShardKind,
+        group: Option<GroupId>,
+        range: Range,
+        period: Period,
+    ) -> Self {
         let offset = Offset { index: range.from, next: period.from };
         Self {
             id,
@@ -344,9 +350,11 @@ impl Shard {
             }),
             // an attempt that erred is not progress: its claim still counts
             Outcome::Erred { reason } => Ok(Self { last_error: Some(reason), claims, ..committed }),
-            Outcome::Failed { reason } => {
-                Ok(Self { state: ShardState::Failed { reason: reason.clone() }, last_error: Some(reason), ..committed })
-            }
+            Outcome::Failed { reason } => Ok(Self {
+                state: ShardState::Failed { reason: reason.clone() },
+                last_error: Some(reason),
+                ..committed
+            }),
         }
     }
 

@@ -5,7 +5,13 @@ use super::*;
 fn copy() -> Shard {
     let period = Period { from: 100, to: 200 };
     let range = Range { from: 2, to: 5 };
-    Shard::planned(ShardId::copy(GroupId(1), 0), ShardKind::Copy(Density::Dense), Some(GroupId(1)), range, period)
+    Shard::planned(
+        ShardId::copy(GroupId(1), 0),
+        ShardKind::Copy(Density::Dense),
+        Some(GroupId(1)),
+        range,
+        period,
+    )
 }
 
 fn at(seq: u64, epoch: i64, index: u32, next: i64) -> Checkpoint {
@@ -56,7 +62,10 @@ fn done_needs_the_end_and_counts_that_agree() {
     ];
     for totals in wrong {
         let last = Checkpoint { totals, ..at(1, 9, 5, 100) };
-        assert!(matches!(copy().next(end(Outcome::Done, last)), Err(IllegalTransition::NotDone { .. })), "{totals:?}");
+        assert!(
+            matches!(copy().next(end(Outcome::Done, last)), Err(IllegalTransition::NotDone { .. })),
+            "{totals:?}"
+        );
     }
     let right = [
         agreed(0),
