@@ -1,6 +1,9 @@
 //! A survey's stream on its way into a plan: one page in memory at a time, written under a plan id of its own, and made
 //! to count by one last transaction. A survey that breaks off leaves pages that nobody reads and that are swept.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
