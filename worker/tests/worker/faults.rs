@@ -77,6 +77,8 @@ async fn a_stream_that_breaks_loses_nothing_and_repeats_little() {
         let dense: u64 =
             written.iter().filter(|(name, _)| name.starts_with('d')).map(|(_, rows)| rows.again).sum();
         assert_eq!(dense, 0, "a dense stream is opened behind the last row that arrived");
+        let recounts = stage.source.counters().calls(Call::CountEach);
+        assert_eq!(recounts, 0, "what was read twice is counted once: the counts agreed at once");
     }
     assert!(cuts_fired > 10, "{cuts_fired}");
 }
