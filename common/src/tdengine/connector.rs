@@ -42,7 +42,8 @@ impl Connector for TdConnector {
         if let Some(source) = sources.get(&key) {
             return Ok(Arc::clone(source) as Arc<dyn Source>);
         }
-        let pool = pool(Side::Source, &spec.from, &self.secrets)?;
+        // statements name their database, so that one that is missing is named by its error
+        let pool = pool(Side::Source, &spec.from.clone().without_database(), &self.secrets)?;
         let source = Arc::new(TdSource::new(pool, database));
         sources.insert(key, Arc::clone(&source));
         Ok(source)
@@ -55,7 +56,7 @@ impl Connector for TdConnector {
         if let Some(sink) = sinks.get(&key) {
             return Ok(Arc::clone(sink) as Arc<dyn Sink>);
         }
-        // statements name their database, so that it may be missing still; blocks need one selected
+        // it may be missing still; blocks need it selected
         let admin = pool(Side::Sink, &spec.to.clone().without_database(), &self.secrets)?;
         let data = pool(Side::Sink, &spec.to.clone().with_database(database), &self.secrets)?;
         let max_sql = usize::try_from(spec.options.max_sql_length).unwrap_or(usize::MAX);

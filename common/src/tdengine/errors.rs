@@ -27,9 +27,17 @@ pub enum Action {
 /// The action for the low sixteen bits of a code. Unknown codes are permanent: an operator must see them.
 pub fn action(code: u32, message: &str) -> Action {
     match code & 0xffff {
-        0x000B | 0x0018 | 0x0019 | 0x0020..=0x0022 | 0x0125 | 0x0126 | 0x012C | 0x032C | 0x0396 | 0x0408 => {
-            Action::Retry
-        }
+        0x000B
+        | 0x0015
+        | 0x0018
+        | 0x0019
+        | 0x0020..=0x0022
+        | 0x0125
+        | 0x0126
+        | 0x012C
+        | 0x032C
+        | 0x0396
+        | 0x0408 => Action::Retry,
         0x0338 | 0x0500..=0x0503 | 0x050C | 0x050E | 0x061B | 0x0700 | 0x0709 | 0x070B => Action::Retry,
         0x0903 | 0x090C | 0x0911 | 0x0914 | 0x0916..=0x0918 => Action::Retry,
         // a disk that fills is emptied by a person, and then work goes on
@@ -38,7 +46,7 @@ pub fn action(code: u32, message: &str) -> Action {
         0xE006 => Action::Denied,
         0xFFFF => generic(message),
         0x2662 => table_info(message),
-        0x2603 | 0x0362 | 0x0618 | 0x0383 | 0x0388 | 0x2602 | 0x2616 => Action::Missing,
+        0x2603 | 0x0362 | 0x0618 | 0x0380 | 0x0383 | 0x0388 | 0x2602 | 0x2616 => Action::Missing,
         0x0360 | 0x0603 | 0x0381 => Action::Exists,
         0x0219 | 0x0102 => Action::Split,
         0x060B => Action::Refuse(RefusedRow::Keep),
@@ -115,7 +123,8 @@ impl Failure {
 /// statement that the client repeats.
 fn told(text: &str) -> String {
     const LONGEST: usize = 300;
-    let text = text.trim();
+    // what the client calls every error that it passes on
+    let text = text.trim().trim_start_matches("Internal error: ").trim_matches('`');
     let text = text.find("token=").map_or(text, |at| &text[..at]);
     match text.char_indices().nth(LONGEST) {
         None => text.to_owned(),
@@ -158,10 +167,29 @@ mod tests {
             (0x7777, "never heard of", Action::Permanent),
             (0xFFFF, "server not connected", Action::Reconnect),
             (0xFFFF, "401 Unauthorized", Action::Denied),
+            (0xE006, "Authentication failure", Action::Denied),
+            (0xE005, "connection refused", Action::Reconnect),
+            (0x0003, "Authentication failure", Action::Denied),
+            (0x0303, "Insufficient privilege for operation", Action::Denied),
+            (0x0015, "Unable to resolve FQDN", Action::Retry),
+            (0x0380, "Database not specified or available", Action::Missing),
+            (0x0383, "Invalid database name", Action::Missing),
+            (0x0388, "Database not exist", Action::Missing),
+            (0x0618, "Table does not exist", Action::Missing),
+            (0x061B, "Table schema is old", Action::Retry),
+            (0x0118, "Invalid parameters", Action::Permanent),
         ];
         for (code, message, wanted) in table {
             assert_eq!(action(code, message), wanted, "{code:#06x} {message}");
         }
         assert_eq!(action(0x8000_060B, ""), Action::Refuse(RefusedRow::Keep), "only the low half counts");
+    }
+
+    #[test]
+    fn an_error_repeats_neither_tokens_nor_whole_statements() {
+        let refused = told("Authentication failure: \"wss://cloud/ws?token=abcdef\"");
+        assert!(!refused.contains("abcdef"), "{refused}");
+        let long = told(&format!("Error while querying with sql \"insert into {}\"", "涛".repeat(100_000)));
+        assert!(long.chars().count() <= 301 && long.starts_with("Error while"), "{long}");
     }
 }

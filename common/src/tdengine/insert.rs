@@ -1,9 +1,9 @@
 //! Rows of many tables as INSERT statements; what SQL cannot carry is handed back as blocks.
 
-use crate::batch::literal::push_cell;
+use crate::batch::literal::{push_cell, push_ident};
 use crate::batch::{Block, Run, TableRuns};
 
-use super::sql;
+use super::sql::Names;
 
 /// One write.
 pub(super) enum Insert {
@@ -21,17 +21,19 @@ pub(super) enum Insert {
 /// The rows as writes: statements of about `limit` bytes (a single row may be longer), tables named with their
 /// database, columns named so that the target's order does not matter.
 pub(super) fn statements<'a>(
-    database: &'a str,
+    database: &str,
     rows: &'a TableRuns,
     limit: usize,
-) -> impl Iterator<Item = Insert> + 'a {
-    let columns = format!(" ({}) values", sql::Names::Quoted.list(rows.block.columns()));
+) -> impl Iterator<Item = Insert> + use<'a> {
+    let columns = format!(" ({}) values", Names::Quoted.list(rows.block.columns()));
+    let database = format!(" {}.", Names::Quoted.database(database));
     let mut writer = Writer { database, columns, rows, limit, run: 0, row: 0 };
     std::iter::from_fn(move || writer.next())
 }
 
 struct Writer<'a> {
-    database: &'a str,
+    /// What stands before a table's name, and what behind it.
+    database: String,
     columns: String,
     rows: &'a TableRuns,
     limit: usize,
@@ -66,8 +68,8 @@ impl Writer<'_> {
     /// Appends rows of a run until it ends or the statement is full. `None`: SQL cannot carry one of them.
     fn append(&mut self, statement: &mut String, run: &Run) -> Option<()> {
         let start = self.row.max(run.rows.start);
-        statement.push(' ');
-        statement.push_str(&sql::Names::Quoted.path(self.database, &run.table));
+        statement.push_str(&self.database);
+        push_ident(statement, &run.table).ok()?;
         statement.push_str(&self.columns);
         let mut row = start;
         while row < run.rows.end && (row == start || statement.len() < self.limit) {

@@ -26,7 +26,9 @@ pub(super) struct Record(BTreeMap<String, Value>);
 pub(super) fn pool(side: Side, dsn: &Dsn, secrets: &Secrets) -> PortResult<Arc<Pool>> {
     let refused = |message: String| PortError::Denied { side, message };
     let text = dsn.to_client_string(secrets).map_err(|error| refused(error.to_string()))?;
-    Ok(Pool::new(side, dsn.address(), text, dsn.transport() == Transport::Native))
+    let address =
+        dsn.database().map_or_else(|| dsn.address(), |database| format!("{}/{database}", dsn.address()));
+    Ok(Pool::new(side, address, text, dsn.transport() == Transport::Native))
 }
 
 pub(super) async fn table(mut answer: ResultRows) -> PortResult<Table> {

@@ -7,7 +7,9 @@ use rand::{RngCore, SeedableRng};
 use tdferry_common::dsn::Dsn;
 use tdferry_common::secret::Secrets;
 use tdferry_common::tdengine::Reader;
-use tdferry_standin::{Config, Flavor, Server};
+use tdferry_standin::{Config, Flavor, Server, User};
+
+use super::errors::LIMITED;
 
 /// One database of one server.
 pub(crate) struct Place {
@@ -26,7 +28,11 @@ fn unused_name() -> String {
 
 impl Place {
     pub(crate) async fn stand_in(flavor: Flavor) -> Self {
-        let server = Server::start(Config::new(flavor)).await.expect("a stand-in starts");
+        let (name, password) = LIMITED;
+        let limited = User { name: name.into(), password: password.into(), read_only: true };
+        let mut config = Config::new(flavor);
+        config.users.push(limited);
+        let server = Server::start(config).await.expect("a stand-in starts");
         Self { server: server.dsn(), database: unused_name(), stand_in: Some(server) }
     }
 
@@ -41,11 +47,7 @@ impl Place {
 
     /// The DSN with the place's database.
     pub(crate) fn dsn(&self) -> String {
-        self.dsn_of(&self.database)
-    }
-
-    pub(crate) fn dsn_of(&self, database: &str) -> String {
-        with_database(&self.server, database)
+        with_database(&self.server, &self.database)
     }
 
     /// The same server as somebody else.
@@ -53,6 +55,13 @@ impl Place {
         let (driver, rest) = self.server.split_once("://").expect("a DSN has a driver");
         let host = rest.split_once('@').map_or(rest, |(_, host)| host);
         with_database(&format!("{driver}://{login}@{host}"), &self.database)
+    }
+
+    /// The same path and parameters somewhere else.
+    pub(crate) fn dsn_on(&self, host: &str) -> String {
+        let (driver, rest) = self.server.split_once("://").expect("a DSN has a driver");
+        let params = rest.find('?').map_or("", |at| &rest[at..]);
+        with_database(&format!("{driver}://{host}{params}"), &self.database)
     }
 }
 
