@@ -50,6 +50,12 @@ impl Nulls {
         }
     }
 
+    fn extend_known(&mut self, count: usize) {
+        if let Some(nulls) = &mut self.0 {
+            nulls.resize(nulls.len() + count, 0);
+        }
+    }
+
     fn splice(&mut self, len: usize, range: Range<usize>, other: &Nulls, other_range: Range<usize>) {
         match (&mut self.0, &other.0) {
             (None, None) => {}
@@ -120,6 +126,16 @@ impl Column {
     pub(crate) fn push_cell(&mut self, cell: &[u8]) {
         self.data.extend_from_slice(cell);
         self.close_cell(false);
+    }
+
+    /// Timestamps, packed as they are.
+    pub(crate) fn push_timestamps(&mut self, all: &[i64]) {
+        let start = self.data.len();
+        self.data.resize(start + size_of_val(all), 0);
+        let slots = self.data[start..].chunks_exact_mut(size_of::<i64>());
+        slots.zip(all).for_each(|(slot, ts)| slot.copy_from_slice(&ts.to_le_bytes()));
+        self.nulls.extend_known(all.len());
+        self.len += all.len();
     }
 
     pub(crate) fn push_null(&mut self) {

@@ -57,11 +57,30 @@ fn row_hashes(batch: &WriteBatch) -> Vec<u64> {
     let mut hashes: Vec<u64> = batch.ts.iter().map(|ts| ts.cast_unsigned().wrapping_mul(MIX)).collect();
     for (id, column) in &batch.columns {
         let salt = u64::from(*id).wrapping_add(1).wrapping_mul(MIX);
-        let rows = hashes.iter_mut().enumerate();
-        rows.for_each(|(row, hash)| *hash ^= finish(cell_bits(column, row) ^ salt ^ hash.rotate_left(17)));
+        match column.ty().fixed_width() {
+            Some(4) => {
+                fold(&mut hashes, salt, words::<4>(column).map(|word| u32::from_le_bytes(word).into()))
+            }
+            Some(8) => fold(&mut hashes, salt, words::<8>(column).map(u64::from_le_bytes)),
+            _ => fold(&mut hashes, salt, (0..column.len()).map(|row| cell_bits(column, row))),
+        }
+        // on 3.x the sentinel of a NULL is a value like any other
+        let nulls = hashes.iter_mut().zip(column.nulls().as_slice().unwrap_or_default());
+        nulls.filter(|(_, null)| **null != 0).for_each(|(hash, _)| *hash ^= finish(!salt));
     }
     hashes.iter_mut().for_each(|hash| *hash = finish(*hash));
     hashes
+}
+
+/// The values of a fixed column, NULLs by their sentinels.
+fn words<const N: usize>(column: &Column) -> impl Iterator<Item = [u8; N]> + '_ {
+    column.data().chunks_exact(N).map(|word| std::array::from_fn(|at| word[at]))
+}
+
+fn fold(hashes: &mut [u64], salt: u64, cells: impl Iterator<Item = u64>) {
+    for (hash, bits) in hashes.iter_mut().zip(cells) {
+        *hash ^= finish(bits ^ salt ^ hash.rotate_left(17));
+    }
 }
 
 fn cell_bits(column: &Column, row: usize) -> u64 {
@@ -104,5 +123,17 @@ mod tests {
         assert_eq!(sum(&[&[(3, 3)], &[(2, 2), (1, 1)]]), straight);
         assert_eq!(sum(&[&[(1, 1), (2, 2)], &[(2, 2), (3, 3)]]), straight);
         assert_ne!(sum(&[&[(1, 1), (2, 9), (3, 3)]]).0, straight.0);
+    }
+
+    #[test]
+    fn a_null_is_not_the_value_that_stands_for_it_on_2_x() {
+        let of = |value: Value| {
+            let mut cells = Column::new(DataType::BigInt);
+            cells.push_value(&value);
+            let mut digest = Digest::default();
+            digest.write(&WriteBatch { ts: vec![1], columns: vec![(1, cells)] });
+            digest.sum()
+        };
+        assert_ne!(of(Value::Null), of(Value::Int(i64::MIN)));
     }
 }

@@ -193,10 +193,7 @@ impl Table {
         let ts = &rows.timestamps()[range.clone()];
         for (want, column) in wanted.iter().zip(&mut out.columns) {
             match want {
-                Wanted::Ts => {
-                    column.reserve(ts.len(), size_of_val(ts));
-                    ts.iter().for_each(|ts| column.push_cell(&ts.to_le_bytes()));
-                }
+                Wanted::Ts => column.push_timestamps(ts),
                 Wanted::Cell { id, .. } => match rows.column(*id) {
                     Some(stored) => column.extend(stored, range.clone()),
                     None => column.push_nulls(range.len()),

@@ -3,6 +3,7 @@
 
 mod scan;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use self::scan::Scan;
@@ -157,8 +158,8 @@ fn create(engine: &Engine, database: &str, new: NewTable) -> SqlResult<Arc<Table
 }
 
 /// The columns the rows give, in their order; the timestamp must be among them.
-fn chosen(flavor: Flavor, schema: &Schema, names: Option<Vec<String>>) -> SqlResult<Vec<ColumnDef>> {
-    let Some(names) = names else { return Ok(schema.columns.clone()) };
+fn chosen(flavor: Flavor, schema: &Schema, names: Option<Vec<String>>) -> SqlResult<Cow<'_, [ColumnDef]>> {
+    let Some(names) = names else { return Ok(Cow::Borrowed(&schema.columns)) };
     let mut defs: Vec<ColumnDef> = Vec::with_capacity(names.len());
     for name in &names {
         let at = schema.column(name).ok_or_else(|| SqlError::no_column(flavor, name))?;
@@ -170,7 +171,7 @@ fn chosen(flavor: Flavor, schema: &Schema, names: Option<Vec<String>>) -> SqlRes
     if !defs.iter().any(|def| def.id == schema.columns[0].id) {
         return Err(SqlError::invalid(flavor, 0x263D, "Primary timestamp column should not be null"));
     }
-    Ok(defs)
+    Ok(Cow::Owned(defs))
 }
 
 fn values(scan: &mut Scan<'_>, defs: &[ColumnDef], rules: &Rules) -> SqlResult<WriteBatch> {

@@ -127,6 +127,11 @@ impl Filter {
     }
 
     pub(crate) fn takes_table(&self, table: &TableRef) -> bool {
+        let named =
+            |names: &Vec<String>| names.binary_search_by(|name| name.as_str().cmp(&table.name())).is_ok();
+        if !self.names.as_ref().is_none_or(named) {
+            return false;
+        }
         let cell = |source: &Source| match source {
             Source::TableName => Value::text(table.name().as_bytes()),
             Source::Tag { id, .. } => table.tag(*id),
@@ -157,10 +162,10 @@ impl Filter {
         bound.sources(&mut sources);
         let of_table = |source: &Source| matches!(source, Source::TableName | Source::Tag { .. });
         if !sources.is_empty() && sources.iter().all(of_table) {
-            if let Some(names) = bound.table_names() {
-                self.keep_names(names);
+            match bound.table_names() {
+                Some(names) => self.keep_names(names),
+                None => self.tables.push(bound),
             }
-            self.tables.push(bound);
         } else {
             self.rows.push(bound);
         }
