@@ -47,7 +47,7 @@ pub mod testing;
 mod txn;
 mod watch;
 
-pub use durable::{Batch, MemoryStorage, RedbStorage, Storage, Table};
+pub use durable::{Batch, MemoryStorage, Record, RedbStorage, Storage, Table};
 pub use embedded::Embedded;
 pub use error::Error;
 pub use options::Options;

@@ -18,6 +18,9 @@ pub enum Table {
     Meta,
 }
 
+/// One stored record: its table, key and value.
+pub type Record = (Table, Vec<u8>, Vec<u8>);
+
 /// Changes that become durable together; a later change of the same record replaces the earlier one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Table, codec};
+use super::{Record, Table, codec};
 use crate::error::Error;
 use crate::kv::{Event, Revision};
 
@@ -24,7 +24,7 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    pub(crate) fn decode(stored: Vec<(Table, Vec<u8>, Vec<u8>)>) -> Result<Self, Error> {
+    pub(crate) fn decode(stored: Vec<Record>) -> Result<Self, Error> {
         let mut image = Self::default();
         let mut counters = BTreeMap::new();
         for (table, key, value) in stored {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Batch, Storage, Table};
+use super::{Batch, Record, Storage, Table};
 use crate::error::Error;
 
 type Records = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
@@ -35,7 +35,7 @@ impl MemoryStorage {
 
 #[async_trait]
 impl Storage for MemoryStorage {
-    async fn load(&mut self) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, Error> {
+    async fn load(&mut self) -> Result<Vec<Record>, Error> {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(records.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect())
     }

@@ -9,7 +9,7 @@ mod redb_file;
 
 use async_trait::async_trait;
 
-pub use batch::{Batch, Table};
+pub use batch::{Batch, Record, Table};
 pub(crate) use image::{Image, Meta};
 pub use memory::MemoryStorage;
 pub use redb_file::RedbStorage;
@@ -19,8 +19,8 @@ use crate::error::Error;
 /// The store's home. The engine owns it and calls one method at a time.
 #[async_trait]
 pub trait Storage: Send + 'static {
-    /// Everything stored: table, key, value, ascending.
-    async fn load(&mut self) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, Error>;
+    /// Everything stored, ascending by table and key.
+    async fn load(&mut self) -> Result<Vec<Record>, Error>;
 
     /// Stores a batch whole or not at all; when it returns, the batch survives a crash.
     async fn commit(&mut self, batch: Batch) -> Result<(), Error>;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
-use super::{Batch, Storage, Table};
+use super::{Batch, Record, Storage, Table};
 use crate::error::Error;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -66,7 +66,7 @@ impl RedbStorage {
 
 #[async_trait]
 impl Storage for RedbStorage {
-    async fn load(&mut self) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, Error> {
+    async fn load(&mut self) -> Result<Vec<Record>, Error> {
         let database = self.database()?;
         blocking("read its file", move || {
             read_all(&database).map_err(|error| Error::storage("read its file", error))
@@ -121,7 +121,8 @@ fn create(path: &Path) -> Result<(), Error> {
     // Dropping it syncs it and marks it as closed.
     drop(database);
     std::fs::rename(&draft, path).map_err(failed)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
@@ -148,7 +149,7 @@ fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
     Ok(())
 }
 
-fn read_all(database: &Database) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, redb::Error> {
+fn read_all(database: &Database) -> Result<Vec<Record>, redb::Error> {
     let transaction = database.begin_read()?;
     let mut all = Vec::new();
     for kind in [Table::Event, Table::Lease, Table::Meta] {

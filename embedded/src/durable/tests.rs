@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::codec::{
     decode_event, decode_number, decode_revision, encode_event, encode_number, encode_revision,
 };
-use super::{Image, Table};
+use super::{Image, Record, Table};
 use crate::error::Error;
 use crate::kv::{Event, Revision, Value};
 
@@ -14,7 +14,7 @@ fn put() -> Event {
     Event { key: Bytes::from_static(b"key"), value: Some(value) }
 }
 
-fn meta(name: &str, number: i64) -> (Table, Vec<u8>, Vec<u8>) {
+fn meta(name: &str, number: i64) -> Record {
     (Table::Meta, name.as_bytes().to_vec(), encode_number(number))
 }
 

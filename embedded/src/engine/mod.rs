@@ -135,7 +135,7 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
 async fn restore(image: Image, options: &Options, storage: &mut dyn Storage) -> Result<(State, u64), Error> {
     let fresh = image.meta.is_none();
     let empty = History::new();
-    let meta = image.meta.unwrap_or(Meta {
+    let meta = image.meta.unwrap_or_else(|| Meta {
         seed: options.seed,
         revision: empty.revision(),
         compacted: empty.compacted(),

@@ -5,6 +5,9 @@ use std::ops::Bound;
 /// The smallest key; as a `range_end` it means "to the end of the keyspace".
 const OPEN_END: &[u8] = &[0];
 
+/// Start and end, as ordered maps take them.
+type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
 /// The keys that a `key`, `range_end` pair names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyRange {
@@ -48,7 +51,7 @@ impl KeyRange {
     }
 
     /// Bounds for an ordered map; `None` where the range is inverted, which such a map refuses.
-    pub(crate) fn bounds(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+    pub(crate) fn bounds(&self) -> Option<Bounds<'_>> {
         let from = self.from.as_slice();
         match &self.to {
             _ if self.is_inverted() => None,

@@ -2,6 +2,8 @@
 //! starts itself. The golden answers were written by the real one (`TDFERRY_BLESS=1`), so it is the
 //! judge, and it is never left out.
 
+#![expect(clippy::expect_used, reason = "in a test a failed expectation is the answer")]
+
 mod case;
 mod cases;
 mod model;

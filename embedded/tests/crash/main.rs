@@ -1,6 +1,8 @@
 //! A disk that loses or tears what was not synced, cut at every sync of a run: the store that opens on
 //! what is left holds exactly what was acknowledged, and of the operation in flight all or nothing.
 
+#![expect(clippy::expect_used, reason = "in a test a failed expectation is the answer")]
+
 mod disk;
 
 use disk::{Cut, Disk};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use etcd_client::WatchOptions;
-use tdferry_embedded::{Batch, Embedded, Error, MemoryStorage, Options, Storage, Table};
+use tdferry_embedded::{Batch, Embedded, Error, MemoryStorage, Options, Record, Storage};
 use tokio::time::{Instant, sleep, timeout};
 
 const LATENCY: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ impl Probe {
 
 #[async_trait]
 impl Storage for Probe {
-    async fn load(&mut self) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, Error> {
+    async fn load(&mut self) -> Result<Vec<Record>, Error> {
         self.inner.load().await
     }
 
