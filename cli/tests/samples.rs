@@ -100,10 +100,15 @@ fn the_table_of_exit_codes_is_the_codes() {
     assert_eq!(documented, known);
 }
 
-/// Lines of a document's shell blocks, and of units, that start tdferry; what a shell would do to them is left out.
+/// The commands in a document's shell blocks, or of a unit; what a shell would do to them is left out.
 fn commands(document: &str) -> Vec<Vec<String>> {
+    let text = read(document).replace("\\\n", " ");
+    let blocks: Vec<&str> = match document.ends_with(".md") {
+        true => text.split("```").skip(1).step_by(2).collect(),
+        false => vec![&text],
+    };
     let mut commands = Vec::new();
-    for line in read(document).replace("\\\n", " ").lines() {
+    for line in blocks.into_iter().flat_map(str::lines) {
         let line = line.trim_start_matches("ExecStart=/usr/local/bin/").trim_start();
         for command in line.split(" && ").filter(|command| command.starts_with("tdferry ")) {
             let command = command.split(['>', '#', '&']).next().unwrap_or_default();
