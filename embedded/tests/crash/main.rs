@@ -71,7 +71,7 @@ async fn run(disk: &Disk) -> (usize, Vec<Acknowledged>) {
 async fn change(client: &mut Client, rng: &mut SmallRng, step: u64) {
     let key = format!("k{}", rng.random_range(0..8));
     let value = "v".repeat(rng.random_range(0..6000));
-    let lease = i64::try_from(step % 5).expect("small") + 1;
+    let lease = rng.random_range(1..=2);
     match step % 10 {
         0..=3 => drop(client.put(key, value, None).await.expect("put")),
         4 => {
