@@ -23,13 +23,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Migrate one database, all in this process: coordinator, store and workers
     Run(Box<run::RunArgs>),
-    /// Watch a whole migration between two stand-in servers, with a worker killed half-way
     Demo(demo::DemoArgs),
-    /// Be a coordinator: plan tasks, hand out leases, keep every offset
     Coordinator(coordinator::CoordinatorArgs),
-    /// Be a worker: claim leases, copy batches, commit offsets; or list the workers there are
     Worker(worker::WorkerArgs),
     /// Create, look at and control tasks
     #[command(subcommand)]
@@ -37,7 +33,6 @@ enum Command {
     /// Look at the shards of a task
     #[command(subcommand)]
     Shard(shard::ShardCommand),
-    /// Be a stand-in TDengine server, in memory, to try tdferry against
     Standin(standin::StandinArgs),
 }
 

@@ -38,7 +38,7 @@ async fn each_mistake_gets_one_message_and_its_exit_code_and_stores_nothing() {
         (&from, &to, &late, 2, &["start", "end"]),
         (&from, &to, &["--mode", "realtime"], 2, &["mode"]),
         ("taos+ws//root@x", &to, &[], 2, &["from"]),
-        (&from, "postgres://x/y", &[], 2, &["to", "postgres"]),
+        (&from, "postgres://x/y", &[], 2, &["to", "driver", "taos+ws"]),
         (&from, &to, &["--name", "no/slash"], 2, &["name"]),
     ];
     for (from, to, more, code, words) in cases {
@@ -93,10 +93,19 @@ async fn help_teaches_every_verb_by_an_example() {
     {
         let answer = answer(&["task", "--help"]).await;
         assert_eq!(answer.code, 0);
-        assert!(answer.stdout.contains(&format!("tdferry task {verb}")), "{}", answer.stdout);
+        assert!(
+            one_line(&answer.stdout).contains(&format!("Example: tdferry task {verb} ")),
+            "{}",
+            answer.stdout
+        );
     }
     for verb in ["run", "coordinator", "worker", "standin"] {
         let answer = answer(&[verb, "--help"]).await;
-        assert!(answer.stdout.contains(&format!("tdferry {verb} ")), "{}", answer.stdout);
+        assert!(one_line(&answer.stdout).contains(&format!("tdferry {verb} --")), "{}", answer.stdout);
     }
+}
+
+/// Help is wrapped to the width of the terminal.
+fn one_line(help: &str) -> String {
+    help.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -8,29 +8,29 @@ use rand::{Rng, SeedableRng};
 use tdferry_common::tdengine::Reader;
 
 /// The first row's time: well inside what a database keeps that was told to keep ten years and more.
-pub const FIRST: i64 = 1_600_000_000_000;
+pub(crate) const FIRST: i64 = 1_600_000_000_000;
 
 /// Below the shortest statement every 2.x server takes.
 const STATEMENT: usize = 60_000;
 
 /// How much to load.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Subtables with many rows.
-    pub dense: usize,
+    pub(crate) dense: usize,
     /// Rows of each.
-    pub dense_rows: usize,
+    pub(crate) dense_rows: usize,
     /// Subtables with few rows.
-    pub sparse: usize,
+    pub(crate) sparse: usize,
     /// Rows of each.
-    pub sparse_rows: usize,
+    pub(crate) sparse_rows: usize,
 }
 
 /// Enough for every path, small enough for a test.
-pub const SMALL: Size = Size { dense: 6, dense_rows: 9_000, sparse: 700, sparse_rows: 5 };
+pub(crate) const SMALL: Size = Size { dense: 6, dense_rows: 9_000, sparse: 700, sparse_rows: 5 };
 
 /// Creates and fills a database; the same seed gives the same cells.
-pub async fn load(to: &Reader, database: &str, size: Size, seed: u64) {
+pub(crate) async fn load(to: &Reader, database: &str, size: Size, seed: u64) {
     let mut rng = SmallRng::seed_from_u64(seed);
     run(to, &format!("create database {database} precision 'ms' keep 36500 days 30")).await;
     dense(to, database, size, &mut rng).await;
@@ -41,7 +41,7 @@ pub async fn load(to: &Reader, database: &str, size: Size, seed: u64) {
 }
 
 /// Runs a statement that must succeed.
-pub async fn run(to: &Reader, sql: &str) {
+pub(crate) async fn run(to: &Reader, sql: &str) {
     if let Err(error) = to.exec(sql).await {
         panic!("{error}\n{}", &sql[..sql.len().min(300)]);
     }

@@ -1,6 +1,6 @@
 //! What the tests of the whole program share: two servers, a database to move, the program as a process.
 #![allow(dead_code, reason = "each test binary uses the part it needs")]
 
-pub mod load;
-pub mod process;
-pub mod servers;
+pub(crate) mod load;
+pub(crate) mod process;
+pub(crate) mod servers;

@@ -13,38 +13,38 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a command answered.
-pub struct Answer {
+pub(crate) struct Answer {
     /// The exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// What it wrote to stdout.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// What it wrote to stderr.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Answer {
     /// The last line of stdout as JSON.
-    pub fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         let line = self.stdout.lines().last().unwrap_or_default();
         serde_json::from_str(line).unwrap_or_else(|bad| panic!("{bad}: {}\n{}", self.stdout, self.stderr))
     }
 }
 
 /// The program with these arguments, killed when the test ends.
-pub fn tdferry(args: &[&str]) -> Command {
+pub(crate) fn tdferry(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tdferry"));
     command.args(args).kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// Runs the program to its end.
-pub async fn answer(args: &[&str]) -> Answer {
+pub(crate) async fn answer(args: &[&str]) -> Answer {
     let output = timeout(PATIENCE, tdferry(args).output()).await.expect("ends in time").expect("starts");
     read(output)
 }
 
 /// Waits for a process that was started.
-pub async fn wait(child: Child) -> Answer {
+pub(crate) async fn wait(child: Child) -> Answer {
     read(timeout(PATIENCE, child.wait_with_output()).await.expect("ends in time").expect("is waited for"))
 }
 
@@ -57,7 +57,7 @@ fn read(output: Output) -> Answer {
 }
 
 /// `tdferry run --json` from one database to another.
-pub fn run_args<'a>(from: &'a str, to: &'a str, state: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn run_args<'a>(from: &'a str, to: &'a str, state: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     let state = state.to_str().expect("a path of this test");
     let mut args = vec!["run", "--from", from, "--to", to, "--state", state, "--json", "--heartbeat", "200"];
     args.extend(more);
@@ -65,7 +65,7 @@ pub fn run_args<'a>(from: &'a str, to: &'a str, state: &'a Path, more: &[&'a str
 }
 
 /// Starts a process and waits for a line on its stderr that holds `words`; the rest of stderr is drained.
-pub async fn started(args: &[&str], words: &str) -> (Child, String) {
+pub(crate) async fn started(args: &[&str], words: &str) -> (Child, String) {
     let mut child = tdferry(args).spawn().expect("starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let mut seen = Vec::new();
@@ -84,6 +84,6 @@ pub async fn started(args: &[&str], words: &str) -> (Child, String) {
 }
 
 /// Kills a process as a power cut would.
-pub async fn kill(mut child: Child) {
+pub(crate) async fn kill(mut child: Child) {
     child.kill().await.expect("is killed");
 }

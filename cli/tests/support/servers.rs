@@ -14,25 +14,25 @@ const SOURCE: &str = "TDFERRY_TEST_SOURCE";
 const SINK: &str = "TDFERRY_TEST_SINK";
 
 /// Two servers; stand-ins live as long as this does.
-pub struct Servers {
+pub(crate) struct Servers {
     /// DSN of the source, without a database.
-    pub source: String,
+    pub(crate) source: String,
     /// DSN of the target, without a database.
-    pub target: String,
+    pub(crate) target: String,
     /// The stand-ins behind them, if they are stand-ins.
-    pub standins: Option<(Server, Server)>,
+    pub(crate) standins: Option<(Server, Server)>,
 }
 
 impl Servers {
     /// Two stand-ins on free ports.
-    pub async fn standins() -> Self {
+    pub(crate) async fn standins() -> Self {
         let source = Server::start(Config::new(Flavor::V26)).await.expect("the source starts");
         let target = Server::start(Config::new(Flavor::V3)).await.expect("the target starts");
         Self { source: dsn(source.addr()), target: dsn(target.addr()), standins: Some((source, target)) }
     }
 
     /// The real servers that the environment names; says loudly where it names none.
-    pub fn real() -> Option<Self> {
+    pub(crate) fn real() -> Option<Self> {
         match (std::env::var(SOURCE), std::env::var(SINK)) {
             (Ok(source), Ok(target)) => Some(Self { source, target, standins: None }),
             _ => {
@@ -43,54 +43,54 @@ impl Servers {
     }
 
     /// Makes each write to the target take this long.
-    pub fn slow_target(&self, delay: Duration) {
+    pub(crate) fn slow_target(&self, delay: Duration) {
         let slow = Fault::new(When::Any, Action::Delay(delay));
         self.target_standin().faults().add(slow);
     }
 
     /// Lifts what [`Self::slow_target`] did.
-    pub fn quick_target(&self) {
+    pub(crate) fn quick_target(&self) {
         self.target_standin().faults().clear();
     }
 
     /// Rows that reached the target, those written again counted again.
-    pub fn rows_written_to_target(&self) -> u64 {
+    pub(crate) fn rows_written_to_target(&self) -> u64 {
         let stats = self.target_standin().stats();
         stats.rows_by_block + stats.rows_by_insert
     }
 
     /// The source's stand-in.
-    pub fn source_standin(&self) -> &Server {
+    pub(crate) fn source_standin(&self) -> &Server {
         &self.standins.as_ref().expect("stand-ins").0
     }
 
     /// The target's stand-in.
-    pub fn target_standin(&self) -> &Server {
+    pub(crate) fn target_standin(&self) -> &Server {
         &self.standins.as_ref().expect("stand-ins").1
     }
 
     /// The DSN of a database on the source.
-    pub fn from(&self, database: &str) -> String {
+    pub(crate) fn from(&self, database: &str) -> String {
         with_database(&self.source, database)
     }
 
     /// The DSN of a database on the target.
-    pub fn to(&self, database: &str) -> String {
+    pub(crate) fn to(&self, database: &str) -> String {
         with_database(&self.target, database)
     }
 
     /// Asks the source, or tells it something.
-    pub fn ask_source(&self) -> Reader {
+    pub(crate) fn ask_source(&self) -> Reader {
         reader(&self.source)
     }
 
     /// Asks the target, or tells it something.
-    pub fn ask_target(&self) -> Reader {
+    pub(crate) fn ask_target(&self) -> Reader {
         reader(&self.target)
     }
 
     /// Compares a database of the source with one of the target, cell by cell.
-    pub async fn compare(&self, source: &str, target: &str) -> Comparison {
+    pub(crate) async fn compare(&self, source: &str, target: &str) -> Comparison {
         let place = |text: &str, database: &str| {
             Place::new(text.parse().expect("a DSN"), database, &Secrets::from_process()).expect("a place")
         };

@@ -28,7 +28,7 @@ fn links(files: &[File]) -> Vec<String> {
     for file in files.iter().filter(|file| file.is("md")) {
         for (at, _) in file.text.match_indices("](") {
             let target = file.text[at + 2..].split([')', '#']).next().unwrap_or_default();
-            let folder = Path::new(&file.path).parent().unwrap_or(Path::new(""));
+            let folder = Path::new(&file.path).parent().unwrap_or_else(|| Path::new(""));
             let elsewhere = target.is_empty() || target.contains("://") || target.starts_with("mailto:");
             if !elsewhere && !root().join(folder).join(target).exists() {
                 broken.push(format!("{}:{}: no file {target}", file.path, file.line(at)));
