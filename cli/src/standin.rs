@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use tdferry_common::shutdown::{stop_on_signals, stop_pair};
 use tdferry_common::telemetry::LogConfig;
-use tdferry_standin::{Flavor, RunOptions, Server, run_until};
+use tdferry_standin::{Flavor, RunOptions, Server, SinkMode, run_until};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
@@ -25,6 +25,9 @@ pub(crate) struct StandinArgs {
     /// Smart meters to begin with: meters:SUBTABLESxROWS
     #[arg(long)]
     seed: Option<String>,
+    /// What is kept of written rows: keep (all) or digest (counts and sums, for any size; they cannot be read back)
+    #[arg(long, value_parser = sink, default_value = "keep")]
+    sink: SinkMode,
 }
 
 fn flavor(text: &str) -> Result<Flavor, String> {
@@ -35,11 +38,20 @@ fn flavor(text: &str) -> Result<Flavor, String> {
     }
 }
 
+fn sink(text: &str) -> Result<SinkMode, String> {
+    match text {
+        "keep" => Ok(SinkMode::Keep),
+        "digest" => Ok(SinkMode::Digest),
+        _ => Err("write keep or digest".into()),
+    }
+}
+
 pub(crate) async fn standin(args: StandinArgs, log: &LogConfig) -> Outcome {
     log.install().map_err(|error| Failure::new(Exit::Usage, error))?;
     let (stopper, token) = stop_pair();
     tokio::spawn(stop_on_signals(stopper));
-    let options = RunOptions { flavor: args.flavor, listen: args.listen, seed: args.seed };
+    let StandinArgs { flavor, listen, seed, sink } = args;
+    let options = RunOptions { flavor, listen, seed, sink };
     let ready =
         |server: &Server| output::say(&format!("listening on ws://{}; stop it with ctrl-c", server.addr()));
     run_until(options, ready, async move { token.stopping().await })

@@ -7,7 +7,7 @@ mod rows;
 mod structure;
 
 use tdferry_common::dsn::Dsn;
-use tdferry_common::port::PortError;
+use tdferry_common::port::{PortError, Side};
 use tdferry_common::secret::Secrets;
 use tdferry_common::tdengine::{Answer, Reader};
 
@@ -18,6 +18,7 @@ const MOST_NAMED: usize = 100;
 pub struct Place {
     reader: Reader,
     database: String,
+    side: Side,
 }
 
 /// What the comparison found.
@@ -59,9 +60,14 @@ pub async fn compare(source: &Place, target: &Place) -> Result<Comparison, PortE
 }
 
 impl Place {
-    /// A database on a server.
-    pub fn new(dsn: Dsn, database: impl Into<String>, secrets: &Secrets) -> Result<Self, PortError> {
-        Ok(Self { reader: Reader::new(&dsn.without_database(), secrets)?, database: database.into() })
+    /// A database on a server of the source's line or the sink's.
+    pub fn new(
+        side: Side,
+        dsn: Dsn,
+        database: impl Into<String>,
+        secrets: &Secrets,
+    ) -> Result<Self, PortError> {
+        Ok(Self { reader: Reader::new(&dsn.without_database(), secrets)?, database: database.into(), side })
     }
 
     async fn ask(&self, sql: &str) -> Result<Answer, PortError> {
@@ -69,6 +75,10 @@ impl Place {
     }
 
     fn path(&self, table: &str) -> String {
-        format!("`{}`.`{table}`", self.database)
+        match self.side {
+            // 2.7 does not find a table whose name has a space if its database is quoted, too
+            Side::Source => format!("{}.`{table}`", self.database),
+            Side::Sink => format!("`{}`.`{table}`", self.database),
+        }
     }
 }

@@ -15,8 +15,8 @@ pub(super) async fn compare(
     target: &Place,
     found: &mut Comparison,
 ) -> Result<Vec<String>, PortError> {
-    let stables = names(source, "show `{}`.stables", &["name", "stable_name"]).await?;
-    let on_target = names(target, "show `{}`.stables", &["name", "stable_name"]).await?;
+    let stables = names(source, "show {}.stables", &["name", "stable_name"]).await?;
+    let on_target = names(target, "show {}.stables", &["name", "stable_name"]).await?;
     same_names("stable", &stables, &on_target, found);
     let mut tables = BTreeSet::new();
     for stable in stables.intersection(&on_target) {
@@ -50,6 +50,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// 2.x takes no backticks after `show`.
 async fn names(place: &Place, show: &str, columns: &[&str]) -> Result<BTreeSet<String>, PortError> {
     let answer = place.ask(&show.replace("{}", &place.database)).await?;
     let at = answer.columns.iter().position(|column| columns.contains(&column.name.as_str()));
@@ -59,7 +60,7 @@ async fn names(place: &Place, show: &str, columns: &[&str]) -> Result<BTreeSet<S
 
 /// A 2.x server lists normal tables with an empty stable name.
 async fn normal_tables_2(place: &Place) -> Result<BTreeSet<String>, PortError> {
-    let answer = place.ask(&format!("show `{}`.tables", place.database)).await?;
+    let answer = place.ask(&format!("show {}.tables", place.database)).await?;
     let at = |name: &str| answer.columns.iter().position(|column| column.name == name);
     let (Some(table), Some(stable)) = (at("table_name"), at("stable_name")) else {
         return Ok(BTreeSet::new());

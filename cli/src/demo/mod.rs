@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tdferry_common::dsn::Dsn;
-use tdferry_common::port::Connector;
+use tdferry_common::port::{Connector, Side};
 use tdferry_common::secret::Secrets;
 use tdferry_common::shutdown::{stop_on_signals, stop_pair};
 use tdferry_common::spec::{Spec, TaskKind};
@@ -121,11 +121,11 @@ fn half_way(task: &v1::TaskView) -> bool {
 }
 
 async fn comparison(source: &Server, target: &Server) -> Result<Comparison, Failure> {
-    let place = |server: &Server| -> Result<Place, Failure> {
+    let place = |side: Side, server: &Server| -> Result<Place, Failure> {
         let dsn: Dsn = server.dsn().parse().map_err(|error| Failure::new(Exit::Failed, error))?;
-        Ok(Place::new(dsn, DATABASE, &Secrets::from_process())?)
+        Ok(Place::new(side, dsn, DATABASE, &Secrets::from_process())?)
     };
-    Ok(compare(&place(source)?, &place(target)?).await?)
+    Ok(compare(&place(Side::Source, source)?, &place(Side::Sink, target)?).await?)
 }
 
 fn tell(args: &DemoArgs, summary: &Summary, compared: &Comparison) -> Exit {

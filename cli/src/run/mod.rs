@@ -110,7 +110,9 @@ async fn open_task(
     let json = spec.to_json().map_err(|error| Failure::new(Exit::Usage, error))?;
     match admin.export_task(v1::ExportTaskRequest { name: name.clone() }).await {
         Ok(stored) => {
-            if stored.into_inner().spec != json {
+            // compared as what they mean: the store may keep the fields in another order
+            let kept = Spec::from_json(&stored.into_inner().spec).and_then(|spec| spec.to_json());
+            if kept.as_ref() != Ok(&json) {
                 let message = format!(
                     "the state folder holds a task `{name}` with other settings; name this one with --name, or choose another --state"
                 );

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tdferry_cli::compare::{Comparison, Place, compare};
 use tdferry_common::dsn::Dsn;
+use tdferry_common::port::Side;
 use tdferry_common::secret::Secrets;
 use tdferry_common::tdengine::Reader;
 use tdferry_standin::{Action, Config, Fault, Flavor, Server, When};
@@ -91,10 +92,13 @@ impl Servers {
 
     /// Compares a database of the source with one of the target, cell by cell.
     pub(crate) async fn compare(&self, source: &str, target: &str) -> Comparison {
-        let place = |text: &str, database: &str| {
-            Place::new(text.parse().expect("a DSN"), database, &Secrets::from_process()).expect("a place")
+        let place = |side: Side, text: &str, database: &str| {
+            Place::new(side, text.parse().expect("a DSN"), database, &Secrets::from_process())
+                .expect("a place")
         };
-        compare(&place(&self.source, source), &place(&self.target, target)).await.expect("both sides answer")
+        compare(&place(Side::Source, &self.source, source), &place(Side::Sink, &self.target, target))
+            .await
+            .expect("both sides answer")
     }
 }
 
