@@ -13,6 +13,8 @@ pub mod status;
     clippy::or_fun_call,
     clippy::wildcard_imports,
     clippy::large_futures,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
     reason = "generated code"
 )]
 pub mod v1 {
