@@ -1,4 +1,10 @@
 //! Two coordinators and four workers as processes of their own, on a real etcd: one task, one answer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 

@@ -1,4 +1,10 @@
 //! What bad input gets: one clear message with the field and what to do, the documented exit code, nothing stored.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 

@@ -1,5 +1,11 @@
 //! `tdferry run` moves a whole database, and every cell, tag and name is equal on the other side: between
 //! stand-ins always, between real servers where the environment names them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 

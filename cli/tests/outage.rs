@@ -1,4 +1,10 @@
 //! Source or sink away in the middle: the task says what it waits for, and ends complete without help.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 

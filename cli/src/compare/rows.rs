@@ -19,7 +19,7 @@ pub(super) async fn compare(
     loop {
         let (left, right) = (page(source, table, after).await?, page(target, table, after).await?);
         same_page(table, &left, &right, found);
-        let last = left.rows.last().or(right.rows.last()).and_then(|row| time(row));
+        let last = left.rows.last().or_else(|| right.rows.last()).and_then(|row| time(row));
         match last {
             Some(last) if left.rows.len() == PAGE || right.rows.len() == PAGE => after = Some(last),
             _ => return Ok(()),
