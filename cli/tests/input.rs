@@ -11,8 +11,12 @@ mod support;
 use support::load::{self, Size};
 use support::process::{Answer, answer, run_args};
 use support::servers::Servers;
+use tdferry_standin::{Config, Flavor, Server, User};
 
 const TINY: Size = Size { dense: 1, dense_rows: 10, sparse: 1, sparse_rows: 1 };
+
+/// Source, target, more arguments, exit code, words of the message.
+type Case<'a> = (&'a str, &'a str, &'a [&'a str], i32, &'a [&'a str]);
 
 async fn refused(from: &str, to: &str, more: &[&str]) -> (Answer, bool) {
     let state = tempfile::tempdir().unwrap();
@@ -34,7 +38,7 @@ async fn each_mistake_gets_one_message_and_its_exit_code_and_stores_nothing() {
     let unknown_option = format!("{from}?speed=9");
     let late = ["--start", "2024-02-01T00:00:00Z", "--end", "2024-01-01T00:00:00Z"];
     let target_password = to.replace("taosdata", "letmein");
-    let cases: [(&str, &str, &[&str], i32, &[&str]); 11] = [
+    let cases: [Case; 11] = [
         (&wrong_password, &to, &[], 4, &["from", "password"]),
         (unknown_host, &to, &[], 4, &["from", "no-such-host.invalid"]),
         (closed_port, &to, &[], 4, &["from", "127.0.0.1:1"]),
@@ -63,6 +67,26 @@ async fn each_mistake_gets_one_message_and_its_exit_code_and_stores_nothing() {
             "a secret: {shown}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_without_rights_is_named_and_nothing_of_the_task_stays() {
+    let servers = Servers::standins().await;
+    load::load(&servers.ask_source(), "power", TINY, 1).await;
+    let guest = User { name: "guest".into(), password: "taosdata".into(), read_only: true };
+    let users = Config::new(Flavor::V3).users.into_iter().chain([guest]).collect();
+    let target = Server::start(Config { users, ..Config::new(Flavor::V3) }).await.unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let to = |user: &str| format!("taos+ws://{user}:taosdata@{}/power", target.addr());
+    let (from, denied, allowed) = (servers.from("power"), to("guest"), to("root"));
+    let answer_to = async |to: &str| answer(&run_args(&from, to, state.path(), &[])).await;
+    let refused = answer_to(&denied).await;
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    assert!(refused.stderr.contains("field `to`") && refused.stderr.contains("rights"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("Nothing was stored"), "{}", refused.stderr);
+    // the same name with another target is no conflict: the refused task is gone
+    let allowed = answer_to(&allowed).await;
+    assert_eq!(allowed.code, 0, "{}", allowed.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
