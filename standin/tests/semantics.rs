@@ -239,7 +239,7 @@ async fn every_seed_grows_on_both_generations() {
         let server = Server::start(Config::new(flavor)).await.unwrap();
         server.seed_demo("power").unwrap();
         server.seed_torture("odd").unwrap();
-        assert_eq!(server.row_count("power", "meters"), Some(2_000_000));
+        assert_eq!(server.row_count("power", "meters"), Some(800_000));
         assert_eq!(server.row_count("power", "sensors"), Some(40_000));
         assert_eq!(server.row_count("power", "events"), Some(500));
         assert_eq!(server.row_count("odd", "alltypes"), Some(18));

@@ -7,7 +7,7 @@ use super::{MetersSeed, SeedError, meters, run};
 use crate::exec::Engine;
 
 const METERS: u64 = 40;
-const METER_ROWS: u64 = 50_000;
+const METER_ROWS: u64 = 20_000;
 const SENSORS: u64 = 2_000;
 const SENSOR_ROWS: u64 = 20;
 const MINUTE_MS: i64 = 60_000;
