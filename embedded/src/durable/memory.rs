@@ -1,7 +1,7 @@
 //! A storage without a disk, for simulations: clones share it, so it survives a simulated crash.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,12 +9,17 @@ use async_trait::async_trait;
 use super::{Batch, Record, Storage, Table};
 use crate::error::Error;
 
-type Records = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+/// The records and what they take, counted as they change: it is asked for after every batch.
+#[derive(Debug, Default)]
+struct Contents {
+    records: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    size: u64,
+}
 
 /// Keep a clone, drop the server, open another server on the clone: what was acknowledged is there.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStorage {
-    records: Arc<Mutex<Records>>,
+    contents: Arc<Mutex<Contents>>,
     latency: Duration,
 }
 
@@ -33,29 +38,53 @@ impl MemoryStorage {
     }
 }
 
+impl MemoryStorage {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Contents {
+    fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
+        let place = (table, key.to_vec());
+        let old = match value {
+            Some(value) => {
+                self.size += record_size(key, value);
+                self.records.insert(place, value.to_vec())
+            }
+            None => self.records.remove(&place),
+        };
+        self.size -= old.map_or(0, |old| record_size(key, &old));
+    }
+}
+
+fn record_size(key: &[u8], value: &[u8]) -> u64 {
+    (key.len() + value.len()) as u64
+}
+
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn load(&mut self) -> Result<Vec<Record>, Error> {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(records.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect())
+        let contents = self.contents();
+        Ok(contents
+            .records
+            .iter()
+            .map(|((table, key), value)| (*table, key.clone(), value.clone()))
+            .collect())
     }
 
     async fn commit(&mut self, batch: Batch) -> Result<(), Error> {
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents();
         for (table, key, value) in batch.writes() {
-            match value {
-                Some(value) => records.insert((table, key.to_vec()), value.to_vec()),
-                None => records.remove(&(table, key.to_vec())),
-            };
+            contents.set(table, key, value);
         }
         Ok(())
     }
 
     fn size(&self) -> u64 {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.iter().map(|((_, key), value)| (key.len() + value.len()) as u64).sum()
+        self.contents().size
     }
 }
