@@ -19,6 +19,7 @@ sim: setup ## the cluster in simulation: make sim SEEDS=1000
 	TDFERRY_SIM_SEEDS=$(SEEDS) cargo test --package tdferry-cli --test simulation -- --nocapture
 
 bench: setup ## side by side with a plain loop, as ratios in one run
+	cargo build --release --quiet --bin tdferry --bin tdferry-bench
 	cargo run --release --quiet --bin tdferry-bench
 
 setup:

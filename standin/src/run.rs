@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 
-use crate::config::{Config, Flavor};
+use crate::config::{Config, Flavor, SinkMode};
 use crate::seed::{MetersSeed, SeedError};
 use crate::server::{Server, ServerError};
 
@@ -16,6 +16,8 @@ pub struct RunOptions {
     pub listen: SocketAddr,
     /// `meters:SUBTABLESxROWS`, `demo` or `torture`, each with an optional `@database`.
     pub seed: Option<String>,
+    /// What to keep of written rows.
+    pub sink: SinkMode,
 }
 
 /// Why a stand-in could not run.
@@ -38,7 +40,8 @@ pub async fn run_until(
     ready: impl FnOnce(&Server),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let server = Server::start(Config { listen: options.listen, ..Config::new(options.flavor) }).await?;
+    let RunOptions { flavor, listen, sink, .. } = options;
+    let server = Server::start(Config { listen, sink, ..Config::new(flavor) }).await?;
     if let Some(seed) = &options.seed {
         plant(&server, seed)?;
     }

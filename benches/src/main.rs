@@ -1,0 +1,101 @@
+//! `tdferry-bench`: tdferry beside a plain loop over the same client, on the same servers, as ratios in one run.
+//!
+//! Everything measured is a process of its own, so that whose CPU it was can be told apart. Nothing here knows how
+//! tdferry works inside: it is started by its command line, as an operator would. docs/benchmarks.md says how to
+//! read the figures.
+
+mod case;
+mod cpu;
+mod load;
+mod memory;
+mod output;
+mod plain;
+mod process;
+mod report;
+mod rounds;
+mod servers;
+mod tdferry;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::case::Name;
+use crate::servers::Servers;
+use crate::tdferry::Tdferry;
+
+/// Compares tdferry with a plain loop: dense copying, sparse copying, creating subtables.
+#[derive(Debug, Parser)]
+#[command(name = "tdferry-bench", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    compare: Compare,
+    /// The program to measure [default: `tdferry` beside this one]
+    #[arg(long, global = true, value_name = "PATH")]
+    tdferry: Option<PathBuf>,
+    /// One JSON object on stdout
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Compare {
+    /// Only these cases
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Name>,
+    /// Rounds of each case; medians are shown
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+    /// Cases a so-manieth of their size, to try the bench itself
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    divide: u32,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Peak memory of a worker: one subtable of 50,000,000 rows, then 1,000,000 subtables
+    Memory(memory::MemoryArgs),
+    /// The plain loop that copies, as the process that is measured
+    #[command(hide = true)]
+    Loop(plain::PlainArgs),
+    /// The plain loop that creates subtables, as the process that is measured
+    #[command(hide = true)]
+    Ddl(plain::PlainArgs),
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    match &cli.verb {
+        Some(Verb::Loop(args)) => plain::copy::run(args).await,
+        Some(Verb::Ddl(args)) => plain::ddl::run(args).await,
+        Some(Verb::Memory(args)) => {
+            memory::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
+        }
+        None => compare(&cli).await,
+    }
+}
+
+async fn compare(cli: &Cli) -> Result<()> {
+    let tdferry = Tdferry::find(cli.tdferry.as_deref())?;
+    let real = Servers::real();
+    let mut results = Vec::new();
+    for case in case::chosen(&cli.compare.only, cli.compare.divide) {
+        let told = || format!("case {}", case.name);
+        let standins = Servers::standins(&tdferry, &case).await.with_context(told)?;
+        results.push(rounds::run(&tdferry, &standins, &case, cli.compare.rounds).await.with_context(told)?);
+        drop(standins);
+        if let Some(real) = &real {
+            output::say(&format!("loading {} on the real source", case.name));
+            let database = load::fill(real, &case).await.with_context(told)?;
+            let result = rounds::run(&tdferry, real, &case, cli.compare.rounds).await.with_context(told);
+            load::drop_database(&real.source, &database).await?;
+            results.push(result?);
+        }
+    }
+    let report = report::Report::new(results, real.is_some());
+    if cli.json { output::json(&report) } else { output::data(&report.text()) }
+}

@@ -1,0 +1,82 @@
+//! tdferry by its command line.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::plain::CONNECTIONS;
+use crate::process::{self, Ran};
+
+/// The program.
+pub(crate) struct Tdferry(PathBuf);
+
+/// The part of a run's summary that is looked at.
+#[derive(Debug, Deserialize)]
+struct Summary {
+    state: String,
+    subtables: u64,
+    rows: u64,
+}
+
+/// What one run is to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Does {
+    /// The structure alone.
+    Structure,
+    /// The rows alone.
+    Rows,
+}
+
+impl Tdferry {
+    /// The program that is named, or the one beside this one.
+    pub(crate) fn find(named: Option<&Path>) -> Result<Self> {
+        let path = match named {
+            Some(path) => path.to_owned(),
+            None => std::env::current_exe()?.with_file_name("tdferry"),
+        };
+        ensure!(
+            path.exists(),
+            "{} is not there: build it with `cargo build --release --bin tdferry`",
+            path.display()
+        );
+        Ok(Self(path))
+    }
+
+    /// The program with these words.
+    pub(crate) fn command(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(&self.0);
+        command.args(words);
+        command
+    }
+
+    /// A stand-in on a free port.
+    pub(crate) fn standin(&self, flavor: &str, seed: Option<&str>) -> Command {
+        let mut command = self.command(["standin", "--listen", "127.0.0.1:0", "--flavor", flavor]);
+        command.args(seed.map(|seed| ["--seed", seed]).into_iter().flatten());
+        command
+    }
+
+    /// One whole `tdferry run`, with as many slots as the plain loop has connections; what it moved, and the process.
+    pub(crate) async fn run(&self, from: &str, to: &str, does: Does) -> Result<(u64, Ran)> {
+        let state = tempfile::tempdir()?;
+        let folder = state.path().to_str().context("the folder for temporary files has an odd name")?;
+        let schema = match does {
+            Does::Structure => "only",
+            Does::Rows => "none",
+        };
+        let slots = CONNECTIONS.to_string();
+        let words =
+            ["run", "--from", from, "--to", to, "--state", folder, "--schema", schema, "--slots", &slots];
+        let ran = process::run(self.command(words).arg("--json")).await?;
+        let summary: Summary = serde_json::from_str(ran.stdout.trim()).context(ran.stdout.clone())?;
+        ensure!(summary.state == "completed", "tdferry ended as {}", summary.state);
+        let moved = match does {
+            Does::Structure => summary.subtables,
+            Does::Rows => summary.rows,
+        };
+        Ok((moved, ran))
+    }
+}
