@@ -59,7 +59,10 @@ fn read(output: Output) -> Answer {
 /// `tdferry run --json` from one database to another.
 pub(crate) fn run_args<'a>(from: &'a str, to: &'a str, state: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     let state = state.to_str().expect("a path of this test");
-    let mut args = vec!["run", "--from", from, "--to", to, "--state", state, "--json", "--heartbeat", "200"];
+    let mut args = vec!["run", "--from", from, "--to", to, "--state", state, "--json"];
+    if !more.contains(&"--heartbeat") {
+        args.extend(["--heartbeat", "200"]);
+    }
     args.extend(more);
     args
 }
