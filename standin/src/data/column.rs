@@ -132,8 +132,8 @@ impl Column {
     pub(crate) fn push_timestamps(&mut self, all: &[i64]) {
         let start = self.data.len();
         self.data.resize(start + size_of_val(all), 0);
-        let slots = self.data[start..].chunks_exact_mut(size_of::<i64>());
-        slots.zip(all).for_each(|(slot, ts)| slot.copy_from_slice(&ts.to_le_bytes()));
+        let (slots, _) = self.data[start..].as_chunks_mut();
+        slots.iter_mut().zip(all).for_each(|(slot, ts)| *slot = ts.to_le_bytes());
         self.nulls.extend_known(all.len());
         self.len += all.len();
     }

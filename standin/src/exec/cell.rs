@@ -120,6 +120,10 @@ impl Rules {
 
     fn integer<'a>(&self, ty: DataType, text: &str) -> SqlResult<Cell<'a>> {
         if let Some((low, high)) = ty.signed_range(self.flavor) {
+            // nearly every integer goes this way; what does not is looked at again with room to spare
+            if let Some(int) = text.parse().ok().filter(|int| (low..=high).contains(int)) {
+                return Ok(Cell::Bits(int.cast_unsigned()));
+            }
             let int = whole(text).ok_or_else(|| self.refused(text, "invalid data"))?;
             let fits = (i128::from(low)..=i128::from(high)).contains(&int);
             let int = i64::try_from(int).ok().filter(|_| fits).ok_or_else(|| self.overflow(text))?;

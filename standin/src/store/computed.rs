@@ -219,15 +219,16 @@ fn packed<const N: usize, T>(
     cell: impl Fn(T) -> [u8; N],
 ) -> Vec<u8> {
     let mut data = vec![0; rows * N];
-    for (slot, value) in data.chunks_exact_mut(N).zip(values) {
-        slot.copy_from_slice(&cell(value));
+    for (slot, value) in data.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+        *slot = cell(value);
     }
     data
 }
 
 fn low<const N: usize>(value: u64) -> [u8; N] {
-    let bytes = value.to_le_bytes();
-    std::array::from_fn(|index| bytes[index])
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&value.to_le_bytes()[..N]);
+    bytes
 }
 
 fn text_column(ty: DataType, hashes: impl Iterator<Item = u64>, nulls: &Nulls) -> Column {

@@ -74,7 +74,7 @@ fn row_hashes(batch: &WriteBatch) -> Vec<u64> {
 
 /// The values of a fixed column, NULLs by their sentinels.
 fn words<const N: usize>(column: &Column) -> impl Iterator<Item = [u8; N]> + '_ {
-    column.data().chunks_exact(N).map(|word| std::array::from_fn(|at| word[at]))
+    column.data().as_chunks().0.iter().copied()
 }
 
 fn fold(hashes: &mut [u64], salt: u64, cells: impl Iterator<Item = u64>) {

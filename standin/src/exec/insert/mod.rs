@@ -37,6 +37,9 @@ struct Found {
     precision: Precision,
 }
 
+/// Room made for the rows of one table at once: sparse tables bring a handful each.
+const USUAL_ROWS: usize = 32;
+
 pub(super) fn insert(engine: &Arc<Engine>, context: &Context, sql: &str) -> SqlResult<Answer> {
     let mut scan = Scan::new(sql, engine.flavor());
     scan.expect_word("insert")?;
@@ -176,8 +179,11 @@ fn chosen(flavor: Flavor, schema: &Schema, names: Option<Vec<String>>) -> SqlRes
 
 fn values(scan: &mut Scan<'_>, defs: &[ColumnDef], rules: &Rules) -> SqlResult<WriteBatch> {
     let primary = defs.iter().map(|def| def.id).min();
-    let mut ts = Vec::new();
+    let mut ts = Vec::with_capacity(USUAL_ROWS);
     let mut columns: Vec<Column> = defs.iter().map(|def| Column::new(def.ty)).collect();
+    for column in &mut columns {
+        column.reserve(USUAL_ROWS, USUAL_ROWS * column.ty().fixed_width().unwrap_or(size_of::<u64>()));
+    }
     while scan.is_byte(b'(') || scan.accept_byte(b',') {
         scan.expect_byte(b'(')?;
         for (at, (def, column)) in defs.iter().zip(&mut columns).enumerate() {
