@@ -81,6 +81,9 @@ struct Row {
 
 struct Replay {
     rows: BTreeMap<String, BTreeMap<i64, Row>>,
+    /// Tables of which the source once said less than it holds, as if that were all: no reader can know before the
+    /// counts are compared, so S3 is asked of them only at the end, where both sides are compared row by row.
+    lied_about: BTreeSet<String>,
     said: BTreeMap<i64, Vec<Said>>,
 }
 
@@ -94,7 +97,7 @@ impl Replay {
             table.rows.keys().map(|ts| (*ts, Row::default())).collect::<BTreeMap<_, _>>()
         };
         let rows = source.tables.iter().map(|(name, table)| (name.clone(), rows(table))).collect();
-        Ok(Self { rows, said })
+        Ok(Self { rows, lied_about: BTreeSet::new(), said })
     }
 
     fn all(&mut self, entries: &[Entry]) -> Result<(), String> {
@@ -115,6 +118,7 @@ impl Replay {
             }
             Entry::Short { tables } => {
                 tables.iter().for_each(|table| self.allow(table, Period::ALL));
+                self.lied_about.extend(tables.iter().cloned());
                 Ok(())
             }
             Entry::Note(_) => Ok(()),
@@ -143,6 +147,9 @@ impl Replay {
 
     /// A row that a commit passed, and that was not in the sink when the store was asked to commit.
     fn missing(&mut self, ground: &Ground, began: usize) -> Option<String> {
+        if self.lied_about.contains(&ground.table) {
+            return None;
+        }
         let mut rows = self.rows_in(&ground.table, ground.period);
         let (ts, _) = rows.find(|(_, row)| row.applied.is_none_or(|applied| applied >= began))?;
         Some(format!("row {ts} of {:?}", ground.table))
