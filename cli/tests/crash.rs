@@ -1,5 +1,11 @@
 //! Killed with -9 at ten random moments and started again: the same result, and no shard copied again beyond what
 //! was written since its last commit.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 

@@ -25,6 +25,10 @@ pub(crate) enum Entry {
     /// A read of these tables ended early without an error.
     Short { tables: Vec<String> },
     /// A fault began or ended, or an operator did something.
+    #[allow(
+        dead_code,
+        reason = "read by its Debug form, which is part of the trace and of the printed history"
+    )]
     Note(String),
 }
 

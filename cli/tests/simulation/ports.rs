@@ -65,6 +65,7 @@ pub(crate) struct SlowConnector {
 }
 
 impl SlowConnector {
+    #[allow(clippy::too_many_arguments, reason = "one place makes it, and each is named there")]
     pub(crate) fn new(
         inner: MemConnector,
         worker: usize,
