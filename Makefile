@@ -12,7 +12,7 @@ test: setup ## everything that can fail
 lint: setup ## format, clippy, docs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --all-features --no-deps --document-private-items
 
 SEEDS ?= 200
 sim: setup ## the cluster in simulation: make sim SEEDS=1000
