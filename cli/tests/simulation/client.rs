@@ -50,12 +50,7 @@ impl Operator {
             let request = request.clone();
             async move { admin.set_control(request).await }
         };
-        match self.ask(set).await {
-            Ok(_) => Ok(()),
-            // the task may end before the word reaches it
-            Err(status) if status.code() == Code::FailedPrecondition => Ok(()),
-            Err(status) => Err(status),
-        }
+        self.ask(set).await.map(drop)
     }
 }
 
@@ -112,10 +107,15 @@ async fn create(operator: &mut Operator, world: &World) -> Result<(), Failure> {
 
 async fn pause(operator: &mut Operator, world: &World, lasts: Duration) -> Result<(), Failure> {
     world.log.note("operator pauses the task");
-    operator.control(v1::Control::Pause).await?;
-    sleep(lasts).await;
-    world.log.note("operator resumes the task");
-    operator.control(v1::Control::Run).await?;
+    for (control, wait) in [(v1::Control::Pause, lasts), (v1::Control::Run, Duration::ZERO)] {
+        match operator.control(control).await {
+            // a task that has ended is not paused any more
+            Err(status) if status.code() == Code::FailedPrecondition => return Ok(()),
+            answer => answer?,
+        }
+        sleep(wait).await;
+    }
+    world.log.note("operator has resumed the task");
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! Which faults come when: drawn from the seed before anything runs, begun and ended by the driver.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::Rng;
@@ -12,13 +11,13 @@ use turmoil::Sim;
 use crate::world::{COORDINATORS, STORE, World};
 
 /// The first fault may come now: by then there are hosts to hit.
-const FIRST: Duration = Duration::from_millis(500);
+const FIRST: Duration = Duration::from_millis(300);
 /// No fault lasts beyond it: then everything is repaired, and the task must come to its end.
-pub(crate) const QUIET_FROM: Duration = Duration::from_secs(25);
+pub(crate) const QUIET_FROM: Duration = Duration::from_secs(12);
 /// Enough to meet each other, few enough that work goes on between them.
-const FAULTS: std::ops::RangeInclusive<usize> = 8..=18;
+const FAULTS: std::ops::RangeInclusive<usize> = 10..=22;
 /// Shorter and longer than a session, so that leases are lost in some and not in others.
-const LASTS_MILLIS: std::ops::RangeInclusive<u64> = 200..=7_000;
+const LASTS_MILLIS: std::ops::RangeInclusive<u64> = 200..=6_000;
 /// Faults inside of calls to each database.
 const CALL_FAULTS: u32 = 12;
 /// How many of a thousand calls fail while that budget lasts.
@@ -68,7 +67,7 @@ impl Kind {
     }
 
     /// What it keeps busy: two faults at the same place would undo each other.
-    fn places(&self, workers: usize) -> Vec<String> {
+    fn places(&self) -> Vec<String> {
         let link = |a: &str, b: &str| format!("{}|{}", a.min(b), a.max(b));
         match self {
             Self::Crash(host) => vec![host.clone()],
@@ -83,7 +82,7 @@ impl Kind {
             | Self::Held(a, b)
             | Self::Lossy(a, b)
             | Self::Slow(a, b) => vec![link(a, b)],
-            Self::SourceAway | Self::SinkAway | Self::ShortReads => vec![format!("{self:?} {}", workers > 0)],
+            Self::SourceAway | Self::SinkAway | Self::ShortReads => vec![format!("{self:?}")],
         }
     }
 }
@@ -111,7 +110,7 @@ pub(crate) fn draw(rng: &mut StdRng, workers: usize) -> Vec<Fault> {
         let from = Duration::from_millis(rng.random_range(u64::try_from(FIRST.as_millis()).unwrap()..last));
         let to = (from + Duration::from_millis(rng.random_range(LASTS_MILLIS))).min(QUIET_FROM);
         let fault = Fault { kind, from, to };
-        if !faults.iter().any(|other| meet(other, &fault, workers)) {
+        if !faults.iter().any(|other| meet(other, &fault)) {
             faults.push(fault);
         }
     }
@@ -119,9 +118,9 @@ pub(crate) fn draw(rng: &mut StdRng, workers: usize) -> Vec<Fault> {
     faults
 }
 
-fn meet(a: &Fault, b: &Fault, workers: usize) -> bool {
-    let places = b.kind.places(workers);
-    a.from <= b.to && b.from <= a.to && a.kind.places(workers).iter().any(|place| places.contains(place))
+fn meet(a: &Fault, b: &Fault) -> bool {
+    let places = b.kind.places();
+    a.from <= b.to && b.from <= a.to && a.kind.places().iter().any(|place| places.contains(place))
 }
 
 fn draw_kind(rng: &mut StdRng, workers: usize) -> Kind {
@@ -132,19 +131,19 @@ fn draw_kind(rng: &mut StdRng, workers: usize) -> Kind {
         1 => (worker_host(worker), coordinator.clone()),
         _ => (coordinator.clone(), worker_host(worker)),
     };
-    match rng.random_range(0..16) {
+    match rng.random_range(0..20) {
         0..3 => Kind::Crash(worker_host(worker)),
         3 => Kind::Crash(coordinator),
         4 => Kind::Crash(STORE.to_owned()),
         5 => Kind::Drain(worker),
-        6..8 => Kind::Pause(worker),
-        8 => Kind::Severed(a, b),
-        9 => Kind::SeveredOneWay(a, b),
-        10 => Kind::Held(a, b),
-        11 => Kind::Lossy(a, b),
-        12 => Kind::Slow(a, b),
-        13 => Kind::SourceAway,
-        14 => Kind::SinkAway,
+        6..10 => Kind::Pause(worker),
+        10 => Kind::Severed(a, b),
+        11 => Kind::SeveredOneWay(a, b),
+        12..15 => Kind::Held(a, b),
+        15 => Kind::Lossy(a, b),
+        16 => Kind::Slow(a, b),
+        17 => Kind::SourceAway,
+        18 => Kind::SinkAway,
         _ => Kind::ShortReads,
     }
 }
@@ -176,7 +175,7 @@ pub(crate) fn begin(sim: &mut Sim<'_>, world: &World, kind: &Kind) {
         Kind::Slow(a, b) => sim.set_link_latency(a.as_str(), b.as_str(), SLOW_LINK),
         Kind::SourceAway => world.source.set_away(true),
         Kind::SinkAway => world.sink.set_away(true),
-        Kind::ShortReads => world.shorts.store(true, Ordering::Relaxed),
+        Kind::ShortReads => world.shorts.switch(true),
     }
 }
 
@@ -195,6 +194,6 @@ pub(crate) fn end(sim: &mut Sim<'_>, world: &World, kind: &Kind) {
         Kind::Slow(a, b) => sim.set_link_latency(a.as_str(), b.as_str(), USUAL_LATENCY),
         Kind::SourceAway => world.source.set_away(false),
         Kind::SinkAway => world.sink.set_away(false),
-        Kind::ShortReads => world.shorts.store(false, Ordering::Relaxed),
+        Kind::ShortReads => world.shorts.switch(false),
     }
 }

@@ -63,9 +63,8 @@ pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failur
     let seed = world.seed_for(&host);
     let switches = &world.workers[index];
     let connector = MemConnector::new(Arc::clone(&world.source), Arc::clone(&world.sink));
-    let (paused, shorts) = (Arc::clone(&switches.paused), Arc::clone(&world.shorts));
-    let calls = (paused, shorts);
-    let connector = SlowConnector::new(connector, index, world.log.clone(), calls, world.planted, seed);
+    let shared = (Arc::clone(&switches.paused), Arc::clone(&world.shorts));
+    let connector = SlowConnector::new(connector, index, world.log.clone(), shared, world.planted, seed);
     let endpoint =
         |name: String| tdferry_worker::endpoint(&format!("http://{name}:{}", net::PORT), &world.timing);
     let coordinators = crate::faults::coordinators().map(|name| Ok(net::channel(endpoint(name)?)));

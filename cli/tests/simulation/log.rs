@@ -25,11 +25,7 @@ pub(crate) enum Entry {
     /// A read of these tables ended early without an error.
     Short { tables: Vec<String> },
     /// A fault began or ended, or an operator did something.
-    #[allow(
-        dead_code,
-        reason = "read by its Debug form, which is part of the trace and of the printed history"
-    )]
-    Note(String),
+    Note { what: String },
 }
 
 /// The log of one simulation; clones are the same one.
@@ -76,7 +72,7 @@ impl Log {
     }
 
     pub(crate) fn note(&self, what: impl Into<String>) {
-        self.push(Entry::Note(what.into()));
+        self.push(Entry::Note { what: what.into() });
     }
 
     /// What the sink did.
@@ -103,7 +99,11 @@ impl Log {
 
 /// Records are binary: only their keys are for people.
 fn brief(entry: &Entry, line: &str) -> String {
-    let Entry::Stored { written, .. } = entry else { return line.to_owned() };
+    let written = match entry {
+        Entry::Stored { written, .. } => written,
+        Entry::Note { what } => return format!("      {what}"),
+        _ => return line.to_owned(),
+    };
     let one = |written: &Written| {
         let key = String::from_utf8_lossy(&written.key).into_owned();
         format!("{}{}@{}", if written.value.is_some() { "" } else { "deleted " }, key, written.revision)

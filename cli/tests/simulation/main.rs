@@ -33,8 +33,10 @@ const SEEDS: u64 = 50;
 const SEEDS_ENV: &str = "TDFERRY_SIM_SEEDS";
 /// Names one seed to run, aloud.
 const SEED_ENV: &str = "TDFERRY_SIM_SEED";
-/// With it a seed is run for its trace alone.
-const QUIET_ENV: &str = "TDFERRY_SIM_QUIET";
+/// Set by this program when it asks another process of its own to run a seed.
+const ASKED_ENV: &str = "TDFERRY_SIM_ASKED";
+/// What stands before the answer.
+const ANSWER: &str = "ran: ";
 /// The test that a failing seed is replayed with.
 const REPLAY: &str = "every_promise_holds_under_every_seed";
 /// Kinds of faults that must have fired over the fixed seeds, or nothing was shown.
@@ -76,8 +78,7 @@ fn every_promise_holds_under_every_seed() {
         return alone(seed);
     }
     let seeds = number(SEEDS_ENV).unwrap_or(SEEDS);
-    let mut ran = all(seeds);
-    ran.sort_by_key(|(seed, _)| *seed);
+    let ran = all(seeds);
     let mut tally = Tally::default();
     let mut failed = Vec::new();
     for (seed, ran) in &ran {
@@ -102,19 +103,17 @@ fn a_seed_repeats_itself_in_this_process_and_in_another() {
     let first = run(seed, Planted::Nothing, false).unwrap().trace;
     assert_eq!(first, run(seed, Planted::Nothing, false).unwrap().trace, "the same seed went another way");
     assert_ne!(first, run(seed + 1, Planted::Nothing, false).unwrap().trace, "the seed decides nothing");
-    let mut other = Command::new(std::env::current_exe().unwrap());
-    other.args(["--exact", REPLAY, "--nocapture"]).env(SEED_ENV, seed.to_string()).env(QUIET_ENV, "1");
-    let output = other.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        said.contains(&shown(seed, first)),
-        "another process went another way, not {first:016x}:\n{said}"
-    );
+    assert_eq!(first, elsewhere(seed).unwrap().trace, "another process went another way");
 }
 
 #[test]
 fn an_answer_before_the_write_is_found() {
     found(Planted::AnswerBeforeWrite, "S3");
+}
+
+#[test]
+fn a_write_that_is_sent_again_without_need_is_found() {
+    found(Planted::WriteTwice, "S7");
 }
 
 #[test]
@@ -124,29 +123,44 @@ fn a_commit_without_the_epochs_guard_is_found() {
 
 /// Some seed of the fixed ones must find a planted bug by the promise that it breaks.
 fn found(planted: Planted, promise: &str) {
-    let broken = (0..SEEDS).find_map(|seed| Some((seed, run(seed, planted, false).err()?)));
-    let (seed, broken) = broken.unwrap_or_else(|| panic!("{planted:?} was not found in {SEEDS} seeds"));
+    let broken = |seed| run(seed, planted, false).err().filter(|broken| broken.starts_with(promise));
+    let found = (0..SEEDS).find_map(|seed| Some((seed, broken(seed)?)));
+    let (seed, broken) =
+        found.unwrap_or_else(|| panic!("{SEEDS} seeds do not show that {planted:?} breaks {promise}"));
     println!("{planted:?} is found by seed {seed}: {broken}");
-    assert!(broken.starts_with(promise), "{planted:?} was found by another promise: {broken}");
 }
 
-/// Runs one seed and prints what happened.
+/// Runs one seed; aloud unless it is another process that asks.
 fn alone(seed: u64) {
-    match run(seed, Planted::Nothing, std::env::var(QUIET_ENV).is_err()) {
-        Ok(ran) => println!("{}", shown(seed, ran.trace)),
+    let asked = std::env::var(ASKED_ENV).is_ok();
+    let ran = run(seed, Planted::Nothing, !asked);
+    if asked {
+        return println!("\n{ANSWER}{}", serde_json::to_string(&ran).unwrap());
+    }
+    match ran {
+        Ok(ran) => println!("the trace of seed {seed} is {:016x}", ran.trace),
         Err(broken) => panic!("seed {seed}: {broken}\n  {}", replay(seed)),
     }
-}
-
-fn shown(seed: u64, trace: u64) -> String {
-    format!("trace of seed {seed} is {trace:016x}")
 }
 
 fn replay(seed: u64) -> String {
     format!("{SEED_ENV}={seed} cargo test --package tdferry-cli --test simulation {REPLAY} -- --nocapture")
 }
 
-/// Runs the seeds on all cores: each simulation stays on a thread of its own.
+/// Runs a seed in a process of its own.
+fn elsewhere(seed: u64) -> Result<Ran, String> {
+    let mut other = Command::new(std::env::current_exe().unwrap());
+    other.args(["--exact", REPLAY, "--nocapture"]).env(SEED_ENV, seed.to_string()).env(ASKED_ENV, "1");
+    let output = other.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let answer = said.lines().find_map(|line| line.strip_prefix(ANSWER));
+    answer.map_or_else(
+        || Err(format!("no answer: {said}{}", String::from_utf8_lossy(&output.stderr))),
+        |answer| serde_json::from_str(answer).unwrap(),
+    )
+}
+
+/// Runs the seeds on all cores, in their order when they are through.
 fn all(seeds: u64) -> Vec<(u64, Result<Ran, String>)> {
     let next = AtomicU64::new(0);
     let ran = Mutex::new(Vec::new());
@@ -159,11 +173,13 @@ fn all(seeds: u64) -> Vec<(u64, Result<Ran, String>)> {
                     if seed >= seeds {
                         return;
                     }
-                    let one = run(seed, Planted::Nothing, false);
+                    let one = elsewhere(seed);
                     ran.lock().unwrap().push((seed, one));
                 }
             });
         }
     });
-    ran.into_inner().unwrap()
+    let mut ran = ran.into_inner().unwrap();
+    ran.sort_by_key(|(seed, _)| *seed);
+    ran
 }

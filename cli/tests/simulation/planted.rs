@@ -17,6 +17,8 @@ pub(crate) enum Planted {
     Nothing,
     /// The sink answers a write before it applies it: an offset gets ahead of its data.
     AnswerBeforeWrite,
+    /// Every write that is answered is sent once more.
+    WriteTwice,
     /// Transactions travel without the guard that the lease is still of the same epoch.
     NoEpochGuard,
 }

@@ -1,7 +1,7 @@
 //! Source and sink as one worker sees them: slow, sometimes short, held up while the worker's host is paused, and
 //! finishing writes whose caller has given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::planted::Planted;
 use crate::source::SlowSource;
 
 /// How long one call takes at most, so that a fault finds calls in flight.
-const SLOWEST: Duration = Duration::from_millis(90);
+const SLOWEST: Duration = Duration::from_millis(250);
 /// How often a call that is held up looks whether it may go on.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How much later than its answer a write arrives, where that bug is planted.
@@ -33,7 +33,7 @@ pub(crate) struct Calls {
     pub(crate) worker: usize,
     pub(crate) log: Log,
     pub(crate) paused: Arc<AtomicBool>,
-    pub(crate) shorts: Arc<AtomicBool>,
+    pub(crate) shorts: Arc<Shorts>,
     pub(crate) planted: Planted,
     rng: Mutex<SmallRng>,
 }
@@ -58,6 +58,29 @@ impl Calls {
     }
 }
 
+/// Whether reads may end early now, and of which tables some have.
+#[derive(Default)]
+pub(crate) struct Shorts {
+    on: AtomicBool,
+    had: Mutex<BTreeSet<String>>,
+}
+
+impl Shorts {
+    pub(crate) fn switch(&self, on: bool) {
+        self.on.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether a read of these tables may end early now: none of them may a second time.
+    pub(crate) fn take(&self, tables: &[String]) -> bool {
+        let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = self.on.load(Ordering::Relaxed) && !tables.iter().any(|table| had.contains(table));
+        if may {
+            had.extend(tables.iter().cloned());
+        }
+        may
+    }
+}
+
 /// Opens source and sink for one worker.
 pub(crate) struct SlowConnector {
     pub(crate) inner: MemConnector,
@@ -70,11 +93,10 @@ impl SlowConnector {
         inner: MemConnector,
         worker: usize,
         log: Log,
-        switches: (Arc<AtomicBool>, Arc<AtomicBool>),
+        (paused, shorts): (Arc<AtomicBool>, Arc<Shorts>),
         planted: Planted,
         seed: u64,
     ) -> Self {
-        let (paused, shorts) = switches;
         let rng = Mutex::new(SmallRng::seed_from_u64(seed));
         Self { inner, calls: Arc::new(Calls { worker, log, paused, shorts, planted, rng }) }
     }
@@ -137,6 +159,9 @@ impl SlowSink {
             if calls.planted == Planted::AnswerBeforeWrite {
                 sleep(LATE).await;
             }
+            if calls.planted == Planted::WriteTwice {
+                rows.write(&inner).await?;
+            }
             let written = rows.write(&inner).await;
             calls.held().await;
             written
@@ -145,7 +170,8 @@ impl SlowSink {
             let gone = |_| PortError::Away { side: Side::Sink, message: "the host is gone".into() };
             writing.await.map_err(gone)??;
         }
-        for (table, period) in places {
+        let times = if self.calls.planted == Planted::WriteTwice { 2 } else { 1 };
+        for (table, period) in places.iter().cycle().take(places.len() * times).cloned() {
             self.calls.log.push(Entry::Acknowledged { worker: self.calls.worker, table, period });
         }
         Ok(())

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,8 +15,9 @@ use tdferry_common::time::Period;
 use crate::log::Entry;
 use crate::ports::{Calls, slow};
 
-/// How many of a hundred reads end early while that fault lasts.
-const SHORT_PER_CENT: f64 = 0.03;
+/// How many reads end early while that fault lasts; a table is spared after its first, since a worker copies again
+/// only twice before it calls for a person.
+const SHORT: f64 = 0.2;
 /// A worker gives a silent read up after this long (a session's time); one that is dropped sooner was not given up.
 const GIVEN_UP_AFTER: Duration = Duration::from_millis(2_900);
 
@@ -51,7 +51,7 @@ impl<'a, Item: Send + 'a> Reading<'a, Item> {
         }
         self.asked = Some(self.calls.log.now());
         self.calls.pass().await;
-        if self.calls.shorts.load(Ordering::Relaxed) && self.calls.draw() < SHORT_PER_CENT {
+        if self.calls.draw() < SHORT && self.calls.shorts.take(&self.tables) {
             self.calls.log.push(Entry::Short { tables: self.tables.clone() });
             self.ended = true;
             return None;

@@ -20,6 +20,7 @@ use turmoil::Sim;
 use crate::faults::{coordinators, worker_host};
 use crate::log::Log;
 use crate::planted::Planted;
+use crate::ports::Shorts;
 
 pub(crate) const STORE: &str = "store";
 pub(crate) const COORDINATORS: usize = 2;
@@ -45,7 +46,7 @@ pub(crate) struct World {
     pub(crate) workers: Vec<WorkerSwitches>,
     pub(crate) spec: String,
     /// Whether some reads end early.
-    pub(crate) shorts: Arc<AtomicBool>,
+    pub(crate) shorts: Arc<Shorts>,
     /// When an operator pauses the task, and for how long.
     pub(crate) pauses: Option<(Duration, Duration)>,
     /// What the client saw last.
@@ -83,7 +84,7 @@ impl World {
         source.limit(|limits| limits.block_rows = BLOCK_ROWS);
         let sees = log.clone();
         sink.on_event(Arc::new(move |event| sees.sink_event(event)));
-        let at = Duration::from_millis(rng.random_range(2_000..15_000));
+        let at = Duration::from_millis(rng.random_range(1_500..8_000));
         let pauses = rng.random_bool(0.3).then(|| (at, Duration::from_millis(rng.random_range(500..5_000))));
         Arc::new(Self {
             seed,
@@ -132,7 +133,7 @@ impl World {
 fn spec(rng: &mut StdRng) -> String {
     let text = |text: &str| OptionValue::Text(text.to_owned());
     let mut options = BTreeMap::new();
-    let unit: u64 = rng.random_range(200..=900);
+    let unit: u64 = rng.random_range(150..=600);
     options.insert("unit".to_owned(), text(&unit.to_string()));
     match rng.random_range(0..3) {
         0 => drop(options.insert("select-from-stable".to_owned(), text("true"))),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tdferry_common::id::{Epoch, GroupId, PlanId, ShardId};
 use tdferry_common::lease::LeaseKey;
 use tdferry_common::offset::Offset;
-use tdferry_common::shard::{Shard, ShardKind};
+use tdferry_common::shard::{Shard, ShardKind, ShardState};
 use tdferry_common::spec::TaskName;
 use tdferry_common::time::Period;
 
@@ -30,6 +30,8 @@ pub enum Said {
     Leased(LeaseKey, Vec<Ground>),
     /// A commit passed these rows: they are in the sink.
     Passed(LeaseKey, Vec<Ground>),
+    /// The shard is done; these are all its rows.
+    Done(LeaseKey, Vec<Ground>),
 }
 
 /// What each revision says, in order.
@@ -97,7 +99,12 @@ impl Reader {
             let key =
                 LeaseKey { task: place.0.clone(), shard: place.2.clone(), epoch: shard.checkpoint.epoch };
             let passed = self.between(&place, &shard, before.offset, shard.checkpoint.offset);
-            self.said.push((revision, Said::Passed(key, passed)));
+            self.said.push((revision, Said::Passed(key.clone(), passed)));
+            if shard.state == ShardState::Done {
+                let start = Offset { index: shard.range.from, next: shard.period.from };
+                let all = self.between(&place, &shard, start, shard.end());
+                self.said.push((revision, Said::Done(key, all)));
+            }
         }
         self.plans.insert((place.0.clone(), place.2.clone()), place.1);
         self.shards.insert(place, shard);
