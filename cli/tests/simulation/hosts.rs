@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tdferry_common::clock::Clock;
 use tdferry_common::shutdown::stop_pair;
-use tdferry_common::testing::MemConnector;
 use tdferry_coordinator::Coordinator;
 use tdferry_embedded::{Embedded, Options};
 use tdferry_worker::Worker;
@@ -62,9 +61,7 @@ pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failur
     let host = worker_host(index);
     let seed = world.seed_for(&host);
     let switches = &world.workers[index];
-    let connector = MemConnector::new(Arc::clone(&world.source), Arc::clone(&world.sink));
-    let shared = (Arc::clone(&switches.paused), Arc::clone(&world.shorts));
-    let connector = SlowConnector::new(connector, index, world.log.clone(), shared, world.planted, seed);
+    let connector = SlowConnector::new(&world, index, seed);
     let endpoint =
         |name: String| tdferry_worker::endpoint(&format!("http://{name}:{}", net::PORT), &world.timing);
     let coordinators = crate::faults::coordinators().map(|name| Ok(net::channel(endpoint(name)?)));

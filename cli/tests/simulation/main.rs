@@ -2,6 +2,7 @@
 //! moment, one seed for everything. Every promise is checked on the whole log of each seed.
 //!
 //! `TDFERRY_SIM_SEEDS=200` runs so many seeds, `TDFERRY_SIM_SEED=7` runs that one and prints its history.
+
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a tally for whoever runs it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 

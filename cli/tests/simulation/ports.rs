@@ -20,6 +20,7 @@ use tokio::time::sleep;
 use crate::log::{Entry, Log};
 use crate::planted::Planted;
 use crate::source::SlowSource;
+use crate::world::World;
 
 /// How long one call takes at most, so that a fault finds calls in flight.
 const SLOWEST: Duration = Duration::from_millis(250);
@@ -88,17 +89,17 @@ pub(crate) struct SlowConnector {
 }
 
 impl SlowConnector {
-    #[allow(clippy::too_many_arguments, reason = "one place makes it, and each is named there")]
-    pub(crate) fn new(
-        inner: MemConnector,
-        worker: usize,
-        log: Log,
-        (paused, shorts): (Arc<AtomicBool>, Arc<Shorts>),
-        planted: Planted,
-        seed: u64,
-    ) -> Self {
-        let rng = Mutex::new(SmallRng::seed_from_u64(seed));
-        Self { inner, calls: Arc::new(Calls { worker, log, paused, shorts, planted, rng }) }
+    pub(crate) fn new(world: &World, worker: usize, seed: u64) -> Self {
+        let calls = Calls {
+            worker,
+            log: world.log.clone(),
+            paused: Arc::clone(&world.workers[worker].paused),
+            shorts: Arc::clone(&world.shorts),
+            planted: world.planted,
+            rng: Mutex::new(SmallRng::seed_from_u64(seed)),
+        };
+        let inner = MemConnector::new(Arc::clone(&world.source), Arc::clone(&world.sink));
+        Self { inner, calls: Arc::new(calls) }
     }
 }
 
