@@ -17,6 +17,7 @@ mod servers;
 mod tdferry;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -67,15 +68,24 @@ enum Verb {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    match run(&Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: &Cli) -> Result<()> {
     match &cli.verb {
         Some(Verb::Loop(args)) => plain::copy::run(args).await,
         Some(Verb::Ddl(args)) => plain::ddl::run(args).await,
         Some(Verb::Memory(args)) => {
             memory::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
         }
-        None => compare(&cli).await,
+        None => compare(cli).await,
     }
 }
 

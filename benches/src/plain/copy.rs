@@ -27,7 +27,8 @@ pub(crate) async fn run(args: &PlainArgs) -> Result<()> {
 
 async fn tables(args: &PlainArgs) -> Result<Vec<String>> {
     let sql = format!("select tbname from {}.{STABLE}", args.database);
-    let mut answer = connect(&args.from).await?.query(sql).await?;
+    let source = connect(&args.from).await?;
+    let mut answer = source.query(sql).await?;
     Ok(answer.deserialize::<String>().try_collect().await?)
 }
 

@@ -31,7 +31,8 @@ pub(crate) async fn run(args: &PlainArgs) -> Result<()> {
 
 async fn statements(args: &PlainArgs) -> Result<Vec<(String, u64)>> {
     let sql = format!("select tbname, groupid, location from {}.{STABLE}", args.database);
-    let mut answer = connect(&args.from).await?.query(sql).await?;
+    let source = connect(&args.from).await?;
+    let mut answer = source.query(sql).await?;
     let tables: Vec<(String, i32, String)> = answer.deserialize().try_collect().await?;
     let into = &args.into;
     let one = |(name, group, location): &(String, i32, String)| {
