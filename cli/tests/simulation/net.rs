@@ -12,12 +12,18 @@ use turmoil::net::{TcpListener, TcpStream};
 /// One port does for all: each host serves one thing.
 pub(crate) const PORT: u16 = 7410;
 
+/// For how long a connection remembers a stream that it gave up. It measures that by the machine's clock, and the order
+/// in which the others end follows from it: so longer than any simulation takes.
+const REMEMBERED: Duration = Duration::from_secs(86_400);
+
 /// A channel of the kind that production makes, over the simulated network.
 pub(crate) fn channel(endpoint: Endpoint) -> Channel {
-    endpoint.connect_with_connector_lazy(service_fn(|to: Uri| async move {
-        let host = to.host().unwrap_or_default().to_owned();
-        TcpStream::connect((host, PORT)).await.map(TokioIo::new)
-    }))
+    endpoint.http2_reset_stream_duration(REMEMBERED).connect_with_connector_lazy(service_fn(
+        |to: Uri| async move {
+            let host = to.host().unwrap_or_default().to_owned();
+            TcpStream::connect((host, PORT)).await.map(TokioIo::new)
+        },
+    ))
 }
 
 /// A peer that died without a word is found out within two requests' time, as the store's real client does it.
