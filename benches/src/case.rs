@@ -51,11 +51,14 @@ const ALL: [Case; 3] = [
     Case { name: Name::Create, subtables: 50_000, rows: 1, wanted: 0.9 },
 ];
 
-/// The cases asked for; all if none is.
-pub(crate) fn chosen(only: &[Name], divide: u32) -> Vec<Case> {
+/// The cases asked for, all if none is, with fewer subtables or more rows in each.
+pub(crate) fn chosen(only: &[Name], divide: u32, times: u32) -> Vec<Case> {
     let asked = |case: &Case| only.is_empty() || only.contains(&case.name);
-    let smaller = |case: Case| Case { subtables: (case.subtables / u64::from(divide)).max(1), ..case };
-    ALL.into_iter().filter(asked).map(smaller).collect()
+    let sized = |case: Case| {
+        let subtables = (case.subtables / u64::from(divide)).max(1);
+        Case { subtables, rows: case.rows * u64::from(times), ..case }
+    };
+    ALL.into_iter().filter(asked).map(sized).collect()
 }
 
 impl Case {

@@ -22,9 +22,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::case::Name;
+use crate::case::{Case, Name};
+use crate::report::Outcome;
 use crate::servers::Servers;
 use crate::tdferry::Tdferry;
+
+/// Characters of an error: enough for its beginning and for what a process said.
+const ERROR: usize = 2_000;
 
 /// Compares tdferry with a plain loop: dense copying, sparse copying, creating subtables.
 #[derive(Debug, Parser)]
@@ -53,6 +57,9 @@ struct Compare {
     /// Cases a so-manieth of their size, to try the bench itself
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     divide: u32,
+    /// Rows of each subtable so many times over: what a run of seconds costs before its first row then weighs less
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    times: u32,
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,7 +79,9 @@ async fn main() -> ExitCode {
     match run(&Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::say(&format!("error: {error:#}"));
+            let told = format!("error: {error:#}");
+            // a client's error may quote a whole statement
+            output::say(&told.chars().take(ERROR).collect::<String>());
             ExitCode::FAILURE
         }
     }
@@ -93,19 +102,25 @@ async fn compare(cli: &Cli) -> Result<()> {
     let tdferry = Tdferry::find(cli.tdferry.as_deref())?;
     let real = Servers::real();
     let mut results = Vec::new();
-    for case in case::chosen(&cli.compare.only, cli.compare.divide) {
+    let Compare { only, rounds, divide, times } = &cli.compare;
+    for case in case::chosen(only, *divide, *times) {
         let told = || format!("case {}", case.name);
         let standins = Servers::standins(&tdferry, &case).await.with_context(told)?;
-        results.push(rounds::run(&tdferry, &standins, &case, cli.compare.rounds).await.with_context(told)?);
+        results.push(rounds::run(&tdferry, &standins, &case, *rounds).await.with_context(told)?);
         drop(standins);
         if let Some(real) = &real {
-            output::say(&format!("loading {} on the real source", case.name));
-            let database = load::fill(real, &case).await.with_context(told)?;
-            let result = rounds::run(&tdferry, real, &case, cli.compare.rounds).await.with_context(told);
-            load::drop_database(&real.source, &database).await?;
-            results.push(result?);
+            let result = on_real(&tdferry, real, &case, *rounds).await;
+            // whatever came of it, nothing of this run stays
+            load::drop_database(&real.source, &real.database(&case)).await?;
+            results.push(result.with_context(told)?);
         }
     }
     let report = report::Report::new(results, real.is_some());
     if cli.json { output::json(&report) } else { output::data(&report.text()) }
+}
+
+async fn on_real(tdferry: &Tdferry, real: &Servers, case: &Case, rounds: u32) -> Result<Outcome> {
+    output::say(&format!("loading {} on the real source", case.name));
+    load::fill(real, case).await?;
+    rounds::run(tdferry, real, case, rounds).await
 }

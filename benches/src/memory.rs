@@ -25,8 +25,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How large and how long.
 #[derive(Debug, Args)]
 pub(crate) struct MemoryArgs {
-    /// Sizes, as SUBTABLESxROWS
-    #[arg(long, value_delimiter = ',', default_values = ["1x50000000", "1000000x5"])]
+    /// Sizes, as SUBTABLESxROWS, with /MILLISECONDS between rows where so many seconds have not passed yet
+    #[arg(long, value_delimiter = ',', default_values = ["1x50000000/100", "1000000x5"])]
     sizes: Vec<String>,
     /// Leases the worker copies at once
     #[arg(long, default_value_t = 4)]
@@ -109,9 +109,11 @@ async fn measure(args: &MemoryArgs, tdferry: &Tdferry, size: &str) -> Result<Pea
         output::say(&shown.reason);
     }
     let worker_peak_mib = cpu::peak_kib(stage.worker.pid)? / 1024;
+    let rows = shown.progress.rows_written;
+    ensure!(Some(rows) == wanted(size), "{size}: {} with {rows} rows", shown.state);
     Ok(Peak {
         size: size.to_owned(),
-        rows: shown.progress.rows_written,
+        rows,
         seconds: started.elapsed().as_secs_f64(),
         worker_peak_mib,
         coordinator_peak_mib: cpu::peak_kib(stage.coordinator.pid)? / 1024,
@@ -150,9 +152,27 @@ impl Stage {
     }
 }
 
+/// The rows of a size.
+fn wanted(size: &str) -> Option<u64> {
+    let (subtables, rows) = size.split('/').next()?.split_once('x')?;
+    Some(subtables.parse::<u64>().ok()? * rows.parse::<u64>().ok()?)
+}
+
 /// A stored task holds no password.
 fn task(source: &Server, target: &Server) -> String {
     let reference = format!("${{env:{}}}", PASSWORD.0);
     let [from, to] = [source, target].map(|server| dsn(server).replace(PASSWORD.1, &reference));
     format!("name = \"memory\"\ntype = \"TDengine2\"\nfrom = \"{from}/power\"\nto = \"{to}\"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_so_many_rows_whatever_lies_between_them() {
+        assert_eq!(wanted("1x50000000/100"), Some(50_000_000));
+        assert_eq!(wanted("1000000x5"), Some(5_000_000));
+        assert_eq!(wanted("much"), None);
+    }
 }

@@ -15,16 +15,17 @@ use crate::cpu;
 const PATIENCE: Duration = Duration::from_secs(1_800);
 /// How long a server may take to say that it listens.
 const START: Duration = Duration::from_secs(60);
-/// How often is looked whether a process has ended: the error of its time.
+/// How often is looked whether a process has ended.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A process that ran to a good end.
 #[derive(Debug)]
 pub(crate) struct Ran {
+    /// Its first line on stdout.
     pub(crate) stdout: String,
-    /// From its start to its end.
+    /// From its start until it said that line: native clients take whole seconds to leave.
     pub(crate) seconds: f64,
-    /// CPU seconds of all its threads.
+    /// CPU seconds of all its threads, to the end.
     pub(crate) cpu: f64,
 }
 
@@ -35,18 +36,21 @@ pub(crate) async fn run(command: &mut Command) -> Result<Ran> {
     // where it failed in the code says nothing to whoever measures
     command.env_remove("RUST_BACKTRACE");
     let started = Instant::now();
-    let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+    let mut child = command.spawn().with_context(|| format!("starting {:?}", command.as_std()))?;
     let pid = child.id().context("it ended before it was looked at")?;
-    let cpu = timeout(PATIENCE, ended(pid)).await.with_context(|| format!("{command:?} hangs"))??;
+    let mut lines = BufReader::new(child.stdout.take().context("stdout is piped")?).lines();
+    let hangs = || format!("{:?} hangs", command.as_std());
+    let stdout = timeout(PATIENCE, lines.next_line()).await.with_context(hangs)??;
     let seconds = started.elapsed().as_secs_f64();
-    let output = child.wait_with_output().await?;
-    if !output.status.success() {
+    let cpu = timeout(PATIENCE, ended(pid)).await.with_context(hangs)??;
+    let status = child.wait().await?;
+    if !status.success() {
         let mut said = String::new();
         talk.rewind()?;
         talk.read_to_string(&mut said)?;
-        bail!("{:?} ended with {}: {}", command.as_std(), output.status, said.trim());
+        bail!("{:?} ended with {status}: {}", command.as_std(), said.trim());
     }
-    Ok(Ran { stdout: String::from_utf8_lossy(&output.stdout).into_owned(), seconds, cpu })
+    Ok(Ran { stdout: stdout.unwrap_or_default(), seconds, cpu })
 }
 
 /// CPU seconds of a process that has ended and is not reaped yet.

@@ -22,7 +22,7 @@ pub(crate) struct StandinArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:6041")]
     listen: SocketAddr,
-    /// Smart meters to begin with: meters:SUBTABLESxROWS
+    /// Smart meters to begin with: meters:SUBTABLESxROWS, one row a second; /100 behind it for one every 100 ms
     #[arg(long)]
     seed: Option<String>,
     /// What is kept of written rows: keep (all) or digest (counts and sums, for any size; they cannot be read back)

@@ -58,13 +58,19 @@ impl FromStr for MetersSeed {
     type Err = SeedError;
 
     fn from_str(text: &str) -> Result<Self, SeedError> {
-        let sizes = text.strip_prefix("meters:").and_then(|sizes| sizes.split_once('x'));
-        let numbers = sizes.map(|(subtables, rows)| (subtables.parse(), rows.parse()));
-        match numbers {
-            Some((Ok(subtables), Ok(rows))) if subtables > 0 => Ok(Self::new(subtables, rows)),
-            _ => Err(SeedError::Malformed(text.to_owned())),
-        }
+        sizes(text).ok_or_else(|| SeedError::Malformed(text.to_owned()))
     }
+}
+
+/// `meters:SUBTABLESxROWS`, and `/MILLISECONDS` between rows where a year of seconds is not enough.
+fn sizes(text: &str) -> Option<MetersSeed> {
+    let (sizes, step) = match text.split_once('/') {
+        Some((sizes, step)) => (sizes, step.parse().ok()?),
+        None => (text, STEP_MS),
+    };
+    let (subtables, rows) = sizes.strip_prefix("meters:")?.split_once('x')?;
+    let seed = MetersSeed { step_ms: step, ..MetersSeed::new(subtables.parse().ok()?, rows.parse().ok()?) };
+    (seed.subtables > 0 && step > 0).then_some(seed)
 }
 
 pub(crate) fn meters(engine: &Arc<Engine>, seed: &MetersSeed) -> Result<(), SeedError> {
@@ -107,8 +113,20 @@ mod tests {
     #[test]
     fn sizes_are_read_and_nonsense_is_refused() {
         let seed: MetersSeed = "meters:1000x50".parse().unwrap();
-        assert_eq!((seed.subtables, seed.rows), (1000, 50));
-        for text in ["meters", "meters:", "meters:x", "meters:0x5", "meters:5", "metres:1x1", "meters:1x-1"] {
+        assert_eq!((seed.subtables, seed.rows, seed.step_ms), (1000, 50, 1_000));
+        let seed: MetersSeed = "meters:1x50000000/100".parse().unwrap();
+        assert_eq!((seed.subtables, seed.rows, seed.step_ms), (1, 50_000_000, 100));
+        for text in [
+            "meters:1x1/",
+            "meters:1x1/0",
+            "meters",
+            "meters:",
+            "meters:x",
+            "meters:0x5",
+            "meters:5",
+            "metres:1x1",
+            "meters:1x-1",
+        ] {
             assert!(text.parse::<MetersSeed>().is_err(), "{text}");
         }
     }

@@ -19,7 +19,7 @@ use crate::exec::{Context, Engine};
 pub enum SeedError {
     /// The text is none that is known.
     #[error(
-        "seed '{0}' is not understood: write meters:SUBTABLESxROWS (meters:1000x10000), demo or torture, and @database behind it if you like"
+        "seed '{0}' is not understood: write meters:SUBTABLESxROWS (meters:1000x10000, with /100 behind it for a row every 100 ms), demo or torture, and @database behind it if you like"
     )]
     Malformed(String),
     /// The server refused a statement of the seed.
