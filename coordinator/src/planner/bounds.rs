@@ -10,8 +10,12 @@ pub(super) const MAX_SHARD_ROWS: u64 = 20_000_000;
 pub(super) const MAX_SHARD_BYTES: u64 = 2 << 30;
 /// Shards per slot: enough that the last ones end together, few enough to be cheap.
 const SHARDS_PER_SLOT: u64 = 8;
-/// Below it the round trip of a query costs more than its rows.
-pub(super) const MIN_QUERY_ROWS: u64 = 1_000;
+/// Below it the round trip of a query costs more than its rows, however wide they are.
+const MIN_QUERY_ROWS: u64 = 1_000;
+/// A few whole blocks: shorter queries answer torn ones, measured to cost twice the time of narrow rows.
+const MAX_QUERY_ROWS: u64 = 16_384;
+/// Wide rows are worth a query sooner.
+const QUERY_BYTES: u64 = 1 << 20;
 /// Below this many rows per subtable and query, subtables are read together: five times faster there.
 pub(super) const SPARSE_ROWS: u64 = 256;
 /// A subtable of more than this many shards' rows is cut by itself.
@@ -48,6 +52,11 @@ impl Bounds {
             names: usize::try_from(names).unwrap_or(usize::MAX),
             unit_periods: (MAX_PLAN_SHARDS / groups).clamp(1, MAX_UNIT_PERIODS),
         }
+    }
+
+    /// Rows below which a query of one subtable is not made shorter.
+    pub(super) fn query_rows(row_bytes: u32) -> u64 {
+        (QUERY_BYTES / u64::from(row_bytes.max(1))).clamp(MIN_QUERY_ROWS, MAX_QUERY_ROWS)
     }
 
     /// Rows that a shard should hold, given how wide they are.

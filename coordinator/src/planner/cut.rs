@@ -3,7 +3,7 @@
 use tdferry_common::shard::{Density, Range};
 use tdferry_common::time::Period;
 
-use super::bounds::{MIN_QUERY_ROWS, SPARSE_ROWS};
+use super::bounds::SPARSE_ROWS;
 use super::gather::{Member, Size, share};
 
 /// What a group is cut by.
@@ -14,6 +14,8 @@ pub(super) struct Asked {
     /// Where the stable's rows lie, if known.
     pub(super) data: Option<Period>,
     pub(super) target_rows: u64,
+    /// Rows below which a query is not made shorter.
+    pub(super) query_rows: u64,
     pub(super) unit: Option<i64>,
     pub(super) max_unit_periods: u64,
     /// Read together or not; by density if `None`.
@@ -46,7 +48,7 @@ pub(super) fn cut(asked: &Asked, members: &[Member]) -> Vec<Place> {
 fn cut_run(asked: &Asked, run: &[Member], first: u32, places: &mut Vec<Place>) {
     let rows: u64 = run.iter().map(|member| member.rows).sum();
     let wanted = rows.div_ceil(asked.target_rows).max(1);
-    let finest = (rows / (u64::from(count(run)) * MIN_QUERY_ROWS)).max(1);
+    let finest = (rows / (u64::from(count(run)) * asked.query_rows)).max(1);
     let periods = cut_periods(asked, data_period(asked, run), wanted.min(finest));
     let parts = u64::try_from(periods.len()).unwrap_or(1).max(1);
     let density = density(asked, rows / (u64::from(count(run)) * parts));

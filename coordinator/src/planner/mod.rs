@@ -176,6 +176,7 @@ impl Planner {
             period: self.period,
             data: stable.period,
             target_rows: self.bounds.rows(stable.row_bytes),
+            query_rows: Bounds::query_rows(stable.row_bytes),
             unit: self.asked.unit,
             max_unit_periods: self.bounds.unit_periods,
             grouped: if self.group.is_normal() { Some(false) } else { self.asked.grouped },

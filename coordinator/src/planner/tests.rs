@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use tdferry_common::shard::Density;
 
-use super::bounds::{MAX_SHARD_BYTES, MAX_SHARD_ROWS, MIN_QUERY_ROWS};
+use super::bounds::{Bounds, MAX_SHARD_BYTES, MAX_SHARD_ROWS};
 use super::*;
 
 const DAY: i64 = 86_400_000;
@@ -79,11 +79,17 @@ fn few_large_subtables_are_cut_by_period_alone_the_oldest_first() {
 
 #[test]
 fn no_query_is_made_to_answer_too_few_rows() {
-    let plan = plan(ASKED, TO_T0, vec![even("meters", 2_000, 5_000)]);
-    for shard in plan.copies() {
-        assert!(shard.estimate.rows / u64::from(shard.range.len()) >= MIN_QUERY_ROWS, "{shard:?}");
+    for (row_bytes, rows) in [(20, 5_000), (20, 50_000), (100_000, 5_000)] {
+        let mut stable = even("meters", 2_000, rows);
+        stable.0.row_bytes = row_bytes;
+        let plan = plan(ASKED, TO_T0, vec![stable]);
+        for shard in plan.copies().filter(|shard| shard.period != TO_T0) {
+            let each = shard.estimate.rows / u64::from(shard.range.len());
+            assert!(each >= Bounds::query_rows(row_bytes), "{shard:?}");
+        }
+        assert!(plan.copies().count() >= 32);
     }
-    assert!(plan.copies().count() >= 32);
+    assert_eq!([20, 100, 100_000].map(Bounds::query_rows), [16_384, 10_485, 1_000]);
 }
 
 #[test]
@@ -286,7 +292,7 @@ proptest! {
         stable.0.row_bytes = row_bytes;
         let plan = plan(ASKED, TO_T0, vec![stable]);
         for shard in plan.copies() {
-            let one_query = u64::from(row_bytes) * 2 * MIN_QUERY_ROWS * u64::from(shard.range.len());
+            let one_query = u64::from(row_bytes) * 2 * Bounds::query_rows(row_bytes) * u64::from(shard.range.len());
             prop_assert!(shard.estimate.bytes <= 2 * MAX_SHARD_BYTES.max(one_query), "{:?}", shard);
         }
     }
