@@ -57,9 +57,6 @@ struct Compare {
     /// Cases a so-manieth of their size, to try the bench itself
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     divide: u32,
-    /// Rows of each subtable so many times over: what a run of seconds costs before its first row then weighs less
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    times: u32,
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,13 +99,14 @@ async fn compare(cli: &Cli) -> Result<()> {
     let tdferry = Tdferry::find(cli.tdferry.as_deref())?;
     let real = Servers::real();
     let mut results = Vec::new();
-    let Compare { only, rounds, divide, times } = &cli.compare;
-    for case in case::chosen(only, *divide, *times) {
+    let Compare { only, rounds, divide } = &cli.compare;
+    for case in case::chosen(only, *divide) {
         let told = || format!("case {}", case.name);
         let standins = Servers::standins(&tdferry, &case).await.with_context(told)?;
         results.push(rounds::run(&tdferry, &standins, &case, *rounds).await.with_context(told)?);
         drop(standins);
         if let Some(real) = &real {
+            let case = case.on_real();
             let result = on_real(&tdferry, real, &case, *rounds).await;
             // whatever came of it, nothing of this run stays
             load::drop_database(&real.source, &real.database(&case)).await?;

@@ -4,16 +4,20 @@
 
 use tdferry_common::id::WorkerId;
 
-/// Workers start at different places among this many, so that they do not all try for the same shard.
+/// Workers start at different places among at most this many, so that they do not all try for the same shard.
 pub(crate) const SPREAD: usize = 64;
+/// Places for each worker: with fewer they would often meet, with more the oldest periods would wait.
+const PLACES_PER_WORKER: usize = 4;
 
 /// The candidates of all tasks in the order to try them: one of each task in turn. Each task's come in as they are
-/// best claimed; of its first [`SPREAD`] the worker's own place is the first.
-pub(crate) fn order<T>(tasks: Vec<Vec<T>>, worker: WorkerId) -> Vec<T> {
+/// best claimed; among the first few of them, by the number of workers, the worker's own place is the first.
+/// One worker has nobody to meet: it writes each table's periods in their order, which a target takes best.
+pub(crate) fn order<T>(tasks: Vec<Vec<T>>, worker: WorkerId, workers: usize) -> Vec<T> {
+    let window = if workers > 1 { workers.saturating_mul(PLACES_PER_WORKER).min(SPREAD) } else { 1 };
     let mut queues: Vec<_> = tasks
         .into_iter()
         .filter(|candidates| !candidates.is_empty())
-        .map(|candidates| spread(candidates, worker).into_iter())
+        .map(|candidates| spread(candidates, worker, window).into_iter())
         .collect();
     let first = place(worker, queues.len());
     queues.rotate_left(first);
@@ -29,8 +33,8 @@ pub(crate) fn order<T>(tasks: Vec<Vec<T>>, worker: WorkerId) -> Vec<T> {
     ordered
 }
 
-fn spread<T>(mut candidates: Vec<T>, worker: WorkerId) -> Vec<T> {
-    let near = candidates.len().min(SPREAD);
+fn spread<T>(mut candidates: Vec<T>, worker: WorkerId, window: usize) -> Vec<T> {
+    let near = candidates.len().min(window);
     let start = place(worker, near);
     if let Some(near) = candidates.get_mut(..near) {
         near.rotate_left(start);
@@ -54,7 +58,7 @@ mod tests {
     #[test]
     fn tasks_take_turns_and_nothing_is_lost() {
         let tasks = vec![vec!["a"; 100], vec![], vec!["b"; 2], vec!["c"; 3]];
-        let ordered = order(tasks, WorkerId(7));
+        let ordered = order(tasks, WorkerId(7), 3);
         assert_eq!(ordered.len(), 105);
         assert_eq!(ordered[..3].iter().collect::<BTreeSet<_>>().len(), 3);
         assert_eq!(ordered[3..6].iter().collect::<BTreeSet<_>>().len(), 3);
@@ -64,11 +68,20 @@ mod tests {
     #[test]
     fn workers_start_at_different_places_among_the_first_and_the_later_ones_stay_in_order() {
         let task = || vec![(0..200).collect::<Vec<i32>>()];
-        let firsts: BTreeSet<i32> = (0..100).map(|worker| order(task(), WorkerId(worker))[0]).collect();
+        let firsts: BTreeSet<i32> = (0..100).map(|worker| order(task(), WorkerId(worker), 100)[0]).collect();
         assert!(firsts.len() > 30, "{firsts:?}");
         assert!(firsts.iter().all(|first| usize::try_from(*first).unwrap() < SPREAD));
-        let ordered = order(task(), WorkerId(5));
+        let ordered = order(task(), WorkerId(5), 100);
         assert_eq!(ordered[SPREAD..], (64..200).collect::<Vec<i32>>());
         assert_eq!(ordered.iter().collect::<BTreeSet<_>>().len(), 200);
+    }
+
+    #[test]
+    fn a_worker_that_is_alone_takes_them_in_order_and_a_few_stay_near_the_oldest() {
+        let task = || vec![(0..200).collect::<Vec<usize>>()];
+        for worker in 0..100 {
+            assert_eq!(order(task(), WorkerId(worker), 1), task()[0]);
+            assert!(order(task(), WorkerId(worker), 2)[0] < 2 * PLACES_PER_WORKER);
+        }
     }
 }

@@ -97,8 +97,10 @@ impl Claiming<'_> {
         let core = self.core;
         let now = core.clock.monotonic();
         let may = |shard: &_| core.cooling.may_be_tried(shard, now, core.timing().heartbeat);
-        let tasks = core.view().read(|mirror| candidates(mirror, SPREAD + self.slots(), may));
-        queue::order(tasks, self.claimant.worker)
+        let (tasks, workers) = core
+            .view()
+            .read(|mirror| (candidates(mirror, SPREAD + self.slots(), may), mirror.workers().count()));
+        queue::order(tasks, self.claimant.worker, workers)
     }
 
     fn slots(&self) -> usize {
