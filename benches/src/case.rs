@@ -46,7 +46,7 @@ pub(crate) struct Case {
 }
 
 const ALL: [Case; 3] = [
-    Case { name: Name::Dense, subtables: 1_000, rows: 100_000, wanted: 0.9 },
+    Case { name: Name::Dense, subtables: 1_000, rows: 200_000, wanted: 0.9 },
     Case { name: Name::Sparse, subtables: 50_000, rows: 20, wanted: 5.0 },
     Case { name: Name::Create, subtables: 50_000, rows: 1, wanted: 0.9 },
 ];

@@ -29,7 +29,7 @@ impl Servers {
         let prefix = prefix();
         let seed = format!("meters:{}x{}@{}", case.subtables, case.rows, database(&prefix, case));
         let (source, mut target) = (tdferry.standin("2.6", Some(&seed)), tdferry.standin("3", None));
-        // rows are added up instead of kept: a hundred million of them would take gigabytes
+        // rows are added up instead of kept: hundreds of millions of them would take gigabytes
         target.args(["--sink", "digest"]);
         let standins = [start(source).await?, start(target).await?];
         let [source, target] = [&standins[0], &standins[1]].map(dsn);

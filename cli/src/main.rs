@@ -7,6 +7,11 @@ use tdferry_cli::cli::Cli;
 use tdferry_cli::exit::Exit;
 use tdferry_cli::output;
 
+/// Rows are allocated on one thread and freed on another all the time, which the system's allocator answers by giving
+/// memory back and asking for it again.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -4,7 +4,7 @@
 //! inside the native client. So no block goes to a table before its columns were held against the block's.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::catalog::Described;
 use crate::batch::Block;
@@ -14,33 +14,70 @@ use crate::schema::Column;
 /// Tables remembered; asking again costs a query, remembering a million tables costs more memory than a worker has.
 const MOST_TABLES: usize = 50_000;
 
-/// Tables, each with the columns of blocks that it took.
+/// What the target is known to hold.
 #[derive(Default)]
-pub(super) struct Known {
-    tables: Mutex<BTreeMap<String, Arc<[Column]>>>,
+pub(super) struct Known(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    /// Stables and tables, each with the columns of blocks that it took.
+    columns: BTreeMap<String, Arc<[Column]>>,
+    /// Subtables, each with its stable, which has its columns.
+    stables: BTreeMap<String, Arc<str>>,
 }
 
 impl Known {
     /// Whether blocks of these columns are known to fit the table.
     pub(super) fn fits(&self, table: &str, columns: &Arc<[Column]>) -> bool {
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.get(table).is_some_and(|known| Arc::ptr_eq(known, columns) || known == columns)
+        let seen = self.seen();
+        let known = seen.columns.get(seen.described(table));
+        known.is_some_and(|known| Arc::ptr_eq(known, columns) || known == columns)
     }
 
-    /// Holds a block against the table as the server describes it, and remembers that it fits.
-    pub(super) fn check(&self, table: &str, block: &Block, described: &Described) -> PortResult<()> {
-        compare(table, block.columns(), &described.columns)?;
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if tables.len() >= MOST_TABLES {
-            tables.clear();
+    /// What to describe to know the columns of a table: its stable where that is known, which spares a query a table.
+    pub(super) fn described(&self, table: &str) -> String {
+        self.seen().described(table).to_owned()
+    }
+
+    /// Holds a block against what the server describes, and remembers that it fits.
+    pub(super) fn check(&self, described: &str, block: &Block, answer: &Described) -> PortResult<()> {
+        compare(described, block.columns(), &answer.columns)?;
+        let mut seen = self.seen();
+        if seen.columns.len() >= MOST_TABLES {
+            seen.columns.clear();
         }
-        tables.insert(table.to_owned(), Arc::clone(block.columns()));
+        seen.columns.insert(described.to_owned(), Arc::clone(block.columns()));
         Ok(())
+    }
+
+    /// Remembers subtables that the server listed under a stable.
+    pub(super) fn belong<'a>(&self, stable: &str, subtables: impl Iterator<Item = &'a String>) {
+        let stable: Arc<str> = stable.into();
+        let mut seen = self.seen();
+        for subtable in subtables {
+            if seen.stables.len() >= MOST_TABLES {
+                seen.stables.clear();
+            }
+            seen.stables.insert(subtable.clone(), Arc::clone(&stable));
+        }
     }
 
     /// Forgets a table whose columns may have changed.
     pub(super) fn forget(&self, table: &str) {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).remove(table);
+        let mut seen = self.seen();
+        let described = seen.described(table).to_owned();
+        seen.columns.remove(&described);
+        seen.stables.remove(table);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn described<'a>(&'a self, table: &'a str) -> &'a str {
+        self.stables.get(table).map_or(table, |stable| stable)
     }
 }
 
@@ -71,9 +108,28 @@ fn compare(table: &str, block: &[Column], target: &[Column]) -> PortResult<()> {
 mod tests {
     use super::*;
     use crate::schema::DataType;
+    use crate::time::Precision;
 
     fn column(name: &str, data_type: DataType) -> Column {
         Column { name: name.into(), data_type, length: 8 }
+    }
+
+    #[test]
+    fn a_subtable_is_described_by_its_stable_until_it_is_forgotten() {
+        let known = Known::default();
+        assert_eq!(known.described("d1"), "d1");
+        let names = ["d1".to_owned(), "d2".to_owned()];
+        known.belong("meters", names.iter());
+        assert_eq!(known.described("d1"), "meters");
+        let columns: Arc<[Column]> = [column("ts", DataType::Timestamp)].into();
+        let answer = Described { columns: columns.to_vec(), tags: Vec::new() };
+        let block = Block::empty(Arc::clone(&columns), Precision::Milli);
+        assert!(!known.fits("d1", &columns));
+        known.check("meters", &block, &answer).unwrap();
+        assert!(known.fits("d1", &columns) && known.fits("d2", &columns));
+        known.forget("d1");
+        assert_eq!(known.described("d1"), "d1");
+        assert!(!known.fits("d1", &columns) && !known.fits("d2", &columns), "its stable may have changed");
     }
 
     #[test]

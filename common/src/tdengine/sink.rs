@@ -112,8 +112,9 @@ impl TdSink {
     }
 
     async fn learn(&self, table: &str, block: &Block) -> PortResult<()> {
-        let described = describe(&self.admin, NAMES, &self.database, table).await?;
-        self.known.check(table, block, &described)
+        let described = self.known.described(table);
+        let answer = describe(&self.admin, NAMES, &self.database, &described).await?;
+        self.known.check(&described, block, &answer)
     }
 
     /// Writes once more after a query made the client learn the table anew, which a write never does.
@@ -221,6 +222,7 @@ impl Sink for TdSink {
                 }
             }
         }
+        self.known.belong(stable, names.iter().filter(|name| !missing.contains(name.as_str())));
         Ok(names.iter().filter(|name| missing.contains(name.as_str())).cloned().collect())
     }
 

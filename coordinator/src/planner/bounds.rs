@@ -12,10 +12,10 @@ pub(super) const MAX_SHARD_BYTES: u64 = 2 << 30;
 const SHARDS_PER_SLOT: u64 = 8;
 /// Below it the round trip of a query costs more than its rows, however wide they are.
 const MIN_QUERY_ROWS: u64 = 1_000;
-/// A few whole blocks: shorter queries answer torn ones, measured to cost twice the time of narrow rows.
-const MAX_QUERY_ROWS: u64 = 16_384;
+/// Some thirty whole blocks: measured, the round trips of shorter queries cost a fifth of the time of narrow rows.
+const MAX_QUERY_ROWS: u64 = 131_072;
 /// Wide rows are worth a query sooner.
-const QUERY_BYTES: u64 = 1 << 20;
+const QUERY_BYTES: u64 = 8 << 20;
 /// Below this many rows per subtable and query, subtables are read together: five times faster there.
 pub(super) const SPARSE_ROWS: u64 = 256;
 /// A subtable of more than this many shards' rows is cut by itself.

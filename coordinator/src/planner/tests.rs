@@ -79,7 +79,7 @@ fn few_large_subtables_are_cut_by_period_alone_the_oldest_first() {
 
 #[test]
 fn no_query_is_made_to_answer_too_few_rows() {
-    for (row_bytes, rows) in [(20, 5_000), (20, 50_000), (100_000, 5_000)] {
+    for (row_bytes, rows) in [(20, 5_000), (20, 500_000), (100_000, 5_000)] {
         let mut stable = even("meters", 2_000, rows);
         stable.0.row_bytes = row_bytes;
         let plan = plan(ASKED, TO_T0, vec![stable]);
@@ -89,7 +89,7 @@ fn no_query_is_made_to_answer_too_few_rows() {
         }
         assert!(plan.copies().count() >= 32);
     }
-    assert_eq!([20, 100, 100_000].map(Bounds::query_rows), [16_384, 10_485, 1_000]);
+    assert_eq!([20, 100, 100_000].map(Bounds::query_rows), [131_072, 83_886, 1_000]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
     let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
     let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
     let copy = Copy { attempt, source, sink, layout: Arc::new(layout), writer };
-    copy.prepare().await?;
+    copy.prepare(density).await?;
     match density {
         Density::Dense => copy.dense().await?,
         Density::Sparse => sparse::copy(&copy, sparse::stable(&copy.layout)?).await?,
@@ -49,14 +49,16 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
 
 impl Copy {
     /// Before the first row of a shard: its tables are there, and what they hold already is counted and committed.
-    async fn prepare(&self) -> Worked<()> {
+    async fn prepare(&self, density: Density) -> Worked<()> {
         let Self { attempt, sink, .. } = self;
-        if attempt.ledger.totals().before.is_some() {
-            return Ok(());
-        }
-        let stable = &attempt.claimed.stable;
-        if attempt.spec.options.schema == SchemaMode::None && !stable.is_empty() {
+        let (stable, begins) = (&attempt.claimed.stable, attempt.ledger.totals().before.is_none());
+        // whole blocks go to one subtable after the other: what the sink learns here it need not ask for each
+        let unsure = density == Density::Dense || (begins && attempt.spec.options.schema == SchemaMode::None);
+        if unsure && !stable.is_empty() {
             create::all_there(attempt, sink.as_ref(), stable).await?;
+        }
+        if !begins {
+            return Ok(());
         }
         let before = counts::all(attempt, Counter::Sink(sink.as_ref()), attempt.shard().period).await?;
         attempt.ledger.advance(|_, totals| totals.before = Some(before));
