@@ -2,7 +2,7 @@
 //! found.
 
 use futures_util::TryStreamExt;
-use tdferry_common::options::Options;
+use tdferry_common::options::{Options, SchemaMode};
 use tdferry_common::port::{PortResult, Side, Source, Subtable};
 use tdferry_common::schema::{Extent, NormalTable, Stable};
 use tdferry_common::task::Cutoff;
@@ -18,6 +18,9 @@ use crate::{fingerprint, sizing};
 
 /// Subtables in one message: with the longest names some 400 KB, a tenth of what gRPC takes by itself.
 const PAGE: usize = 2_000;
+
+/// A source whose newest row is older than this many excursions is not being written to.
+const SILENT_EXCURSIONS: u32 = 120;
 
 /// Listing everything may take this much longer than one question.
 const LISTING_LIMITS: u32 = 4;
@@ -44,8 +47,7 @@ pub(super) async fn catalog(
     let version = told.ask(source.version()).await?;
     let database = told.ask(source.database()).await?;
     let cutoff = told.cutoff(database.precision).await?;
-    // rows of the last moments before T0 may still arrive: nothing that ends there is planned before this
-    let settled = Instant::now() + attempt.spec.options.excursion;
+    let fixed = Instant::now();
     let selection = told.select().await?;
     let extents = told.extents(&selection).await?;
     told.start(&selection, &extents, version, cutoff).await;
@@ -53,7 +55,10 @@ pub(super) async fn catalog(
         told.stable(&taken.stable, taken.tables.unwrap_or(0), *extent).await?;
     }
     told.normal_tables(&selection.normal_tables, &extents.normal).await;
-    sleep_until(settled).await;
+    // rows of the last moments before T0 may still arrive: nothing that ends there is planned before
+    if !extents.silent(&attempt.spec.options, cutoff) {
+        sleep_until(fixed + attempt.spec.options.excursion).await;
+    }
     told.end().await
 }
 
@@ -61,6 +66,22 @@ pub(super) async fn catalog(
 struct Extents {
     stables: Vec<Extent>,
     normal: Vec<Extent>,
+}
+
+impl Extents {
+    /// Whether no row can be on its way that belongs before T0, as far as can be seen.
+    fn silent(&self, options: &Options, cutoff: Cutoff) -> bool {
+        let silence = (options.excursion * SILENT_EXCURSIONS).as_nanos();
+        let nanos_a_unit = Precision::Nano.per_second() / cutoff.precision.per_second();
+        let silent = |extent: &Extent| match extent.period {
+            Some(period) => {
+                let age = (i128::from(cutoff.units) - i128::from(period.to)) * i128::from(nanos_a_unit);
+                u128::try_from(age).is_ok_and(|age| age > silence)
+            }
+            None => extent.exact && extent.rows == 0,
+        };
+        options.schema == SchemaMode::Only || self.stables.iter().chain(&self.normal).all(silent)
+    }
 }
 
 impl Told<'_> {

@@ -128,11 +128,21 @@ async fn start_and_end_bound_the_period_in_units_of_the_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_survey_does_not_end_before_the_excursion_has_passed() {
-    let stage = Stage::with_options(database(), &[("excursion", "90s")]);
-    let begun = Instant::now();
-    survey(&stage).await;
-    assert!(begun.elapsed() >= Duration::from_secs(90));
+async fn a_survey_does_not_end_before_the_excursion_has_passed_unless_nobody_writes_to_the_source() {
+    let newest =
+        database().tables.values().filter_map(|table| table.rows.keys().last().copied()).max().unwrap();
+    for (behind, options, waits) in [
+        (0, &[("excursion", "90s")][..], true),
+        (120 * 90_000, &[("excursion", "90s")], true),
+        (120 * 90_000 + 2, &[("excursion", "90s")], false),
+        (0, &[("excursion", "90s"), ("schema", "only")], false),
+    ] {
+        let stage = Stage::with_options(database(), options);
+        stage.source.limit(|limits| limits.clock = Some(newest + behind));
+        let begun = Instant::now();
+        survey(&stage).await;
+        assert_eq!(begun.elapsed() >= Duration::from_secs(90), waits, "{behind} {options:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
