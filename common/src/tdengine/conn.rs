@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use taos::{AsyncFetchable, AsyncQueryable};
+use tokio::time::Instant;
 
 use super::errors::Failure;
 use super::pool::{Link, Pool, QUERY_TIMEOUT, stopped};
@@ -114,9 +115,11 @@ impl Conn {
         call: impl Future<Output = Result<T, taos::Error>>,
     ) -> Result<T, Failure> {
         self.good = false;
+        let began = Instant::now();
         let Ok(answer) = tokio::time::timeout(limit, call).await else {
             return Err(self.pool.away(format!("{what}: no answer within {} s", limit.as_secs())));
         };
+        tracing::trace!(what, elapsed = ?began.elapsed(), "answered");
         let answer = answer.map_err(|error| Failure::new(self.pool.side(), what, &error));
         self.good = answer.as_ref().map_or_else(|failure| failure.good, |_| true);
         if !self.good {

@@ -9,6 +9,7 @@ mod connector;
 mod errors;
 mod insert;
 mod known;
+mod nodelay;
 mod pool;
 mod reader;
 mod rows;

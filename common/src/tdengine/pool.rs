@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use taos::AsyncTBuilder;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::conn::{Conn, ResultRows};
 use super::errors::Failure;
+use super::nodelay;
 use super::rows::{table, text};
 use crate::port::{PortResult, Side};
 use crate::secret::Secret;
@@ -33,9 +35,11 @@ pub(super) struct Pool {
     dsn: Secret,
     native: bool,
     permits: Arc<Semaphore>,
-    /// The one that rested longest in front: after a query the gateway's acknowledgement takes some 40 ms, for which
-    /// the next small request on the same connection would wait.
+    /// The one that rested longest in front: where [`nodelay`] can do nothing, the next small request on a connection
+    /// waits some 40 ms.
     idle: Mutex<VecDeque<taos::Taos>>,
+    /// Told when a connection comes to lie idle.
+    back: Notify,
     version: OnceCell<String>,
 }
 
@@ -56,6 +60,7 @@ impl Pool {
             native,
             permits,
             idle: Mutex::default(),
+            back: Notify::new(),
             version: OnceCell::new(),
         })
     }
@@ -85,10 +90,41 @@ impl Pool {
             return Err(self.away(busy).error);
         };
         let idle = self.idle().pop_front();
-        match idle {
-            Some(taos) => Ok(self.conn(taos, permit)),
-            None => self.connect(permit).await,
+        if let Some(taos) = idle {
+            return Ok(self.conn(taos, permit));
         }
+        let began = Instant::now();
+        // a gateway lets wait whom it has no connection for, for as long as others keep theirs
+        let connected = tokio::select! {
+            biased;
+            connected = self.connect(permit) => connected,
+            conn = self.returned() => return Ok(conn),
+        };
+        match connected {
+            Err(error) if began.elapsed() >= CONNECT_TIMEOUT && self.has_others() => {
+                tracing::warn!(address = self.address, %error, "no further connection; going on with fewer");
+                tokio::time::timeout(QUERY_TIMEOUT, self.returned()).await.map_err(|_| error)
+            }
+            connected => connected,
+        }
+    }
+
+    /// A connection that somebody has done with.
+    async fn returned(self: &Arc<Self>) -> Conn {
+        loop {
+            self.back.notified().await;
+            // never closed
+            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { continue };
+            let idle = self.idle().pop_front();
+            if let Some(taos) = idle {
+                return self.conn(taos, permit);
+            }
+        }
+    }
+
+    /// Whether any connection is in use.
+    fn has_others(&self) -> bool {
+        self.permits.available_permits() < MOST_CONNECTIONS
     }
 
     /// Runs a statement that answers no rows.
@@ -105,6 +141,7 @@ impl Pool {
     pub(super) fn put(&self, link: Link) {
         if let Some(taos) = link.into_taos() {
             self.idle().push_back(taos);
+            self.back.notify_one();
         }
     }
 
@@ -137,7 +174,11 @@ impl Pool {
             self.conn(taos, permit)
         };
         // a WebSocket connection is opened by its first query
-        conn.probe(&what, CONNECT_TIMEOUT).await
+        let conn = conn.probe(&what, CONNECT_TIMEOUT).await?;
+        if !self.native {
+            nodelay::set_everywhere();
+        }
+        Ok(conn)
     }
 
     /// The permit is held for as long as this hangs.
