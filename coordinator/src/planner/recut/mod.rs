@@ -88,19 +88,14 @@ impl Cutting<'_> {
     }
 
     fn by_tables(&self) -> Option<Places> {
-        let Left { whole, .. } = self.left;
-        let each = self.left.rows_of(1);
         let kept = self.left.kept_tables(self.children);
         // a shard that is only handed on is shared with nobody
         if kept == 0 && !self.left.is_under_way() {
             return None;
         }
-        let given = whole.checked_sub(kept)?;
-        let fitting = u64::from(given).saturating_mul(each) / self.least_rows.max(1);
-        let children = self.children.min(given).min(u32::try_from(fitting).unwrap_or(u32::MAX));
-        if children == 0 {
-            return None;
-        }
+        let given = self.left.whole.checked_sub(kept)?;
+        let fits = |children: &u32| self.left.rows_of(given / children) >= self.least_rows;
+        let children = (1..=self.children.min(given)).rev().find(fits)?;
         let range = self.shard.range;
         let first = range.to - given;
         let edge = |n: u32| first + share(given, n, children);
@@ -108,11 +103,7 @@ impl Cutting<'_> {
             let range = Range { from: edge(n), to: edge(n + 1) };
             Place { range, period: self.shard.period, rows: self.left.rows_of(range.len()) }
         };
-        let children: Vec<Place> = (0..children).map(place).collect();
-        // the smallest of nearly equal ones may still be too small
-        if children.iter().any(|child| child.rows < self.least_rows) {
-            return None;
-        }
+        let children = (0..children).map(place).collect();
         Some(Places { parent: (Range { to: first, ..range }, self.shard.period), children })
     }
 
