@@ -45,8 +45,12 @@ async fn cut_stored(core: &Core, asked: &CutAsked, stored: &StoredShard) -> Resu
     let (plan, fence, checkpoint) = (stored.plan, *fence, *checkpoint);
     match recut(&stored.shard, &checkpoint, *wanted).filter(|_| follows) {
         Some(recut) => {
-            log(key, &recut);
-            core.store.cut(Cut { key, plan, fence, checkpoint, recut }).await
+            let left = recut.clone();
+            let committed = core.store.cut(Cut { key, plan, fence, checkpoint, recut }).await?;
+            if committed == Committed::Done {
+                log(key, &left);
+            }
+            Ok(committed)
         }
         None => core.store.commit(Commit { key, plan, fence, checkpoint, outcome: None }).await,
     }
@@ -55,5 +59,5 @@ async fn cut_stored(core: &Core, asked: &CutAsked, stored: &StoredShard) -> Resu
 fn log(key: &LeaseKey, recut: &Recut) {
     let LeaseKey { task, shard, epoch } = key;
     let (children, range, period) = (recut.children.len(), recut.range, recut.period);
-    tracing::info!(%task, %shard, %epoch, children, from = range.from, to = range.to, %period, "shard is cut");
+    tracing::info!(%task, %shard, %epoch, children, from = range.from, to = range.to, %period, "shard cut");
 }

@@ -122,7 +122,7 @@ async fn cut(committer: &mut Committer, attempt: &Attempt, orders: &Orders) -> W
             "a cut left {tables:?} × {period}, which is not inside of what was held"
         )));
     }
-    tracing::info!(from = tables.from, to = tables.to, %period, "shard cut");
+    tracing::info!(from = tables.from, to = tables.to, %period, "lease goes on with what a cut left");
     Ok(left)
 }
 

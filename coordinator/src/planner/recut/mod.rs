@@ -88,14 +88,15 @@ impl Cutting<'_> {
     }
 
     fn by_tables(&self) -> Option<Places> {
-        let kept = self.left.kept_tables(self.children);
-        // a shard that is only handed on is shared with nobody
-        if kept == 0 && !self.left.is_under_way() {
-            return None;
-        }
-        let given = self.left.whole.checked_sub(kept)?;
-        let fits = |children: &u32| self.left.rows_of(given / children) >= self.least_rows;
-        let children = (1..=self.children.min(given)).rev().find(fits)?;
+        let (children, given) = (1..=self.children).rev().find_map(|children| {
+            let kept = self.left.kept_tables(children);
+            let given = self.left.whole.checked_sub(kept)?;
+            let smallest = given / children;
+            // a shard that is only handed on is shared with nobody
+            let is_shared = kept > 0 || self.left.is_under_way();
+            let is_enough = smallest > 0 && self.left.rows_of(smallest) >= self.least_rows;
+            (is_shared && is_enough).then_some((children, given))
+        })?;
         let range = self.shard.range;
         let first = range.to - given;
         let edge = |n: u32| first + share(given, n, children);

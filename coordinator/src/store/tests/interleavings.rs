@@ -112,7 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (who(), any::<bool>()).prop_map(|(who, fresh)| Step::Claim { who, fresh }),
         10 => (who(), 0..ROWS).prop_map(|(who, rows)| Step::Commit { who, rows }),
-        4 => (who(), 0..ROWS / 4, 0_u32..4, 1_u64..20).prop_map(|(who, rows, children, least_rows)| {
+        8 => (who(), 1..ROWS / 4, 1_u32..4, 1_u64..8).prop_map(|(who, rows, children, least_rows)| {
             Step::Cut { who, rows, wanted: Wanted { children, least_rows } }
         }),
         2 => (who(), how).prop_map(|(who, how)| Step::End { who, how }),

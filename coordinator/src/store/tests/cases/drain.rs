@@ -13,7 +13,11 @@ async fn drains(store: &Store) -> Drains {
 }
 
 pub(crate) async fn two_operators_who_drain_at_once_are_both_heard(env: Env) {
-    let add = |worker| move |drains: &mut Drains| drop(drains.workers.insert(WorkerId(worker)).then_some(()));
+    let add = |worker| {
+        move |drains: &mut Drains| {
+            drains.workers.insert(WorkerId(worker));
+        }
+    };
     env.a.change_drains(add(1)).await.unwrap();
     // the read, and then the change whose answer is lost
     env.plant(Fault::Passes);
