@@ -49,7 +49,8 @@ pub(crate) fn words(seen: &Seen<'_>) -> Words {
 
 fn running(seen: &Seen<'_>, state: &'static str) -> Words {
     if seen.workers == 0 && seen.holders.is_empty() {
-        let reason = "no worker is connected; start one with `tdferry worker --coordinator URL`";
+        let reason = "no worker takes leases; start one with `tdferry worker --coordinator URL`, or let drained ones work \
+                      again with `tdferry worker undrain`";
         return Words { state: "no workers", reason: reason.to_owned() };
     }
     // as long as one worker of several gets through, the task goes on
