@@ -132,8 +132,11 @@ fn holds_what_was_passed(place: &Shard, whole: &Shard) -> bool {
     index <= place.range.to && all_time && under_way
 }
 
+/// Subtables, part of the next and rows by which a shard moves on; then children and rows it is cut into.
+type Step = (u32, u32, u64, u32, u64);
+
 /// A shard somewhere, and by how much it moves on and is cut, again and again.
-fn histories() -> impl Strategy<Value = (Shard, Vec<(u32, u32, u64, u32, u64)>)> {
+fn histories() -> impl Strategy<Value = (Shard, Vec<Step>)> {
     let period = (prop_oneof![Just(i64::MIN), -1_000_i64..1_000], 1_i64..100_000);
     let place = (0_u32..50, 0_u32..40, period, 0_u64..100_000, any::<bool>());
     let steps =
