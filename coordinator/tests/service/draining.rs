@@ -79,12 +79,13 @@ async fn a_worker_one_minor_version_behind_works_and_one_of_another_major_versio
     worker.work_until(&admin, "t", "completed").await;
 }
 
-/// A task that copies, and one lease on its densest shard.
+/// A task that copies, and a lease on its one copy shard.
 async fn copying(coordinator: &tdferry_coordinator::Coordinator, admin: &mut Admin) -> (Fake, ClaimedLease) {
     create(admin, "t", &[("schema", "none")]).await;
     let mut worker = Fake::register(coordinator, 1).await;
     let survey = worker.claim_one().await;
-    let catalog = Catalog { stables: vec![("meters", 10, 50_000)], normal_tables: 0, listed_again: None };
+    // all of it in one shard
+    let catalog = Catalog { stables: vec![("meters", 40, 2_500)], normal_tables: 0, listed_again: None };
     assert_eq!(worker.survey(&survey, &catalog).await.verdict(), Verdict::Committed);
     let schema = worker.claim_one().await;
     worker.finish(&schema).await;
@@ -119,7 +120,6 @@ async fn when_nothing_is_left_to_claim_an_idle_worker_gets_part_of_what_another_
     let range = lease.shard.as_ref().unwrap().range.unwrap();
     assert!(range.to - range.from > 2, "{range:?}");
     let mut idle = Fake::register(&coordinator, 2).await;
-    // slow: a subtable in a minute
     sleep(Duration::from_secs(10)).await;
     assert_eq!(busy.commit(passed(&lease, 1, 0, 1_000)).await, Verdict::Committed);
     let order = until("a directive to cut", || {
@@ -132,7 +132,7 @@ async fn when_nothing_is_left_to_claim_an_idle_worker_gets_part_of_what_another_
     .await;
     assert!(order.children >= 1 && order.least_rows > 0, "{order:?}");
 
-    let asked = passed(&lease, 2, 1, 50_000);
+    let asked = passed(&lease, 2, 1, 2_500);
     let request = v1::CutRequest {
         key: lease.key.clone(),
         fence: lease.fence,
