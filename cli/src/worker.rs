@@ -1,4 +1,4 @@
-//! `tdferry worker`: one worker as a process, or a list of the workers there are.
+//! `tdferry worker`: one worker as a process; a list of the workers there are; which of them are to hold nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tdferry_common::clock::Clock;
 use tdferry_common::config::{self, Layers, WorkerConfig};
+use tdferry_common::id::WorkerId;
 use tdferry_common::secret::Secrets;
 use tdferry_common::shutdown::{stop_on_signals, stop_pair};
 use tdferry_common::tdengine::TdConnector;
@@ -48,6 +49,23 @@ pub(crate) struct WorkerArgs {
 enum WorkerCommand {
     /// List the workers with what they hold. Example: tdferry worker list --json
     List(ListArgs),
+    /// Have workers commit and release what they hold, and claim nothing. Example: tdferry worker drain --label dc=a
+    Drain(DrainArgs),
+    /// Let drained workers work again. Example: tdferry worker undrain 00f3a91be2c44d07
+    Undrain(DrainArgs),
+}
+
+/// Which workers: one, or all that carry a label, those that come later too.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, args = ["id", "label"])]
+struct DrainArgs {
+    /// The worker's id, as `worker list` shows it
+    id: Option<WorkerId>,
+    /// A label that workers carry
+    #[arg(long, value_name = "KEY=VALUE")]
+    label: Option<String>,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 #[derive(Debug, Args)]
@@ -62,6 +80,8 @@ struct ListArgs {
 pub(crate) async fn worker(args: WorkerArgs, log: &LogConfig) -> Outcome {
     match args.command {
         Some(WorkerCommand::List(args)) => list(args).await,
+        Some(WorkerCommand::Drain(args)) => set_drain(args, true).await,
+        Some(WorkerCommand::Undrain(args)) => set_drain(args, false).await,
         None => work(args, log).await,
     }
 }
@@ -108,8 +128,35 @@ pub(crate) fn host() -> String {
     read.map_or_else(|_| "unknown".into(), |name| name.trim().to_owned())
 }
 
+async fn set_drain(args: DrainArgs, drain: bool) -> Outcome {
+    let who = match (args.id, args.label) {
+        (Some(id), _) => v1::set_drain_request::Who::Worker(id.0),
+        (None, label) => v1::set_drain_request::Who::Label(label.unwrap_or_default()),
+    };
+    let is_one = matches!(who, v1::set_drain_request::Who::Worker(_));
+    let request = v1::SetDrainRequest { who: Some(who), drain };
+    let workers = answer(connect(&args.remote).await?.set_drain(request).await)?.workers;
+    output::say(&match (drain, workers.len()) {
+        (true, 0) if is_one => "no such worker is here now; if it comes, it is drained".to_owned(),
+        (true, 0) => "no worker carries the label now; whoever comes with it is drained".to_owned(),
+        (true, n) => format!("{n} workers drain; `tdferry worker list` shows when they hold nothing"),
+        (false, n) => format!("{n} workers may work again"),
+    });
+    Ok(Exit::Complete)
+}
+
+/// What a worker does, in a word.
+const fn state(worker: &v1::WorkerView) -> &'static str {
+    match (worker.draining || worker.drained, worker.leases.is_empty()) {
+        (false, _) => "working",
+        (true, true) if worker.drained => "drained",
+        (true, _) => "draining",
+    }
+}
+
 async fn list(args: ListArgs) -> Outcome {
-    let workers = answer(connect(&args.remote).await?.list_workers(v1::ListWorkersRequest {}).await)?.workers;
+    let listed = answer(connect(&args.remote).await?.list_workers(v1::ListWorkersRequest {}).await)?;
+    let workers = listed.workers;
     if args.json {
         let one = |worker: &v1::WorkerView| {
             let lease =
@@ -121,6 +168,8 @@ async fn list(args: ListArgs) -> Outcome {
                 "slots": worker.slots,
                 "labels": worker.labels,
                 "draining": worker.draining,
+                "drained": worker.drained,
+                "state": state(worker),
                 "leases": worker.leases.iter().map(lease).collect::<Vec<_>>(),
             })
         };
@@ -134,10 +183,32 @@ async fn list(args: ListArgs) -> Outcome {
             worker.host.clone(),
             worker.version.clone(),
             format!("{}/{}", worker.leases.len(), worker.slots),
-            if worker.draining { "draining" } else { "working" }.to_owned(),
+            state(worker).to_owned(),
             labels.join(","),
         ]
     };
     output::table(&["WORKER", "HOST", "VERSION", "LEASES", "STATE", "LABELS"], workers.iter().map(row));
+    for label in listed.drained_labels {
+        output::say(&format!(
+            "workers with {label} are drained; `tdferry worker undrain --label {label}` ends it"
+        ));
+    }
     Ok(Exit::Complete)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_drained_once_it_holds_nothing() {
+        let lease = vec![v1::LeaseKey::default()];
+        let view = |draining, drained, leases: &[v1::LeaseKey]| {
+            state(&v1::WorkerView { draining, drained, leases: leases.to_vec(), ..v1::WorkerView::default() })
+        };
+        assert_eq!(view(false, false, &lease), "working");
+        assert_eq!(view(false, true, &lease), "draining");
+        assert_eq!(view(false, true, &[]), "drained");
+        assert_eq!(view(true, false, &[]), "draining", "it stops");
+    }
 }

@@ -112,13 +112,15 @@ impl FromStr for GroupId {
     }
 }
 
-/// The name of a shard inside its task: a letter for its kind, numbers, and one `.n` for every time it was cut.
+/// The name of a shard inside its task: a word for its kind, numbers, and one `.n` for every time it was cut.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ShardId(String);
 
-/// A child's id is its parent's with two more characters, so this allows some forty generations of cuts.
+/// A child's id is its parent's with some four more characters, so this allows some twenty generations of cuts.
 const LONGEST_SHARD_ID: usize = 96;
+/// A dot and a number in hexadecimal digits.
+const LONGEST_CHILD: usize = 17;
 
 impl ShardId {
     /// The one survey shard of a task.
@@ -142,8 +144,13 @@ impl ShardId {
     }
 
     /// The `n`th child of a shard that is cut: it follows from the parent's id, so that two who cut agree.
-    pub fn child(&self, n: u8) -> Self {
-        Self(format!("{}.{n}", self.0))
+    pub fn child(&self, n: u64) -> Self {
+        Self(format!("{}.{n:x}", self.0))
+    }
+
+    /// Whether a child's id would still be one.
+    pub fn may_have_children(&self) -> bool {
+        self.0.len() + LONGEST_CHILD <= LONGEST_SHARD_ID
     }
 
     /// The text form.

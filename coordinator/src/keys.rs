@@ -3,6 +3,8 @@
 //! ```text
 //! /tdferry/v1/format                                   format version, store id, feature gates
 //! /tdferry/v1/coordinator/{id}  worker/{id}            who is there; attached to the member's session
+//! /tdferry/v1/drains                                   which workers are to hold nothing
+//! /tdferry/v1/rebalance/{task}                         a wish; attached to a session of its own
 //! /tdferry/v1/task/{task}/spec                         what was asked
 //! /tdferry/v1/task/{task}/state                        phase and plan; whoever adds or reopens a shard puts it too
 //! /tdferry/v1/task/{task}/control                      run, pause or stop: compared by claims only
@@ -19,6 +21,9 @@ use tdferry_common::spec::TaskName;
 pub(crate) const ROOT: &str = "/tdferry/v1/";
 /// Format version and store id.
 pub(crate) const FORMAT: &str = "/tdferry/v1/format";
+/// Which workers are to hold nothing.
+pub(crate) const DRAINS: &str = "/tdferry/v1/drains";
+const REBALANCE: &str = "/tdferry/v1/rebalance/";
 const COORDINATOR: &str = "/tdferry/v1/coordinator/";
 const WORKER: &str = "/tdferry/v1/worker/";
 const TASK: &str = "/tdferry/v1/task/";
@@ -27,6 +32,8 @@ const TASK: &str = "/tdferry/v1/task/";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Format,
+    Drains,
+    Rebalance(TaskName),
     Coordinator(String),
     Worker(WorkerId),
     Spec(TaskName),
@@ -44,6 +51,8 @@ impl Key {
         let mut parts = std::str::from_utf8(key).ok()?.strip_prefix(ROOT)?.split('/');
         let parsed = match parts.next()? {
             "format" => Self::Format,
+            "drains" => Self::Drains,
+            "rebalance" => Self::Rebalance(parts.next()?.parse().ok()?),
             "coordinator" => Self::Coordinator(parts.next().filter(|id| !id.is_empty())?.to_owned()),
             "worker" => Self::Worker(parts.next()?.parse().ok()?),
             "task" => Self::of_task(&mut parts)?,
@@ -80,6 +89,11 @@ pub(crate) fn coordinator(id: &str) -> String {
 
 pub(crate) fn worker(id: WorkerId) -> String {
     format!("{WORKER}{id}")
+}
+
+/// A wish of an operator. Not among the keys of the task, since nobody sweeps it.
+pub(crate) fn rebalance(task: &TaskName) -> String {
+    format!("{REBALANCE}{task}")
 }
 
 pub(crate) fn spec(task: &TaskName) -> String {
@@ -163,6 +177,8 @@ mod tests {
             (FORMAT.to_owned(), Key::Format),
             (coordinator("c1"), Key::Coordinator("c1".into())),
             (worker(WorkerId(5)), Key::Worker(WorkerId(5))),
+            (DRAINS.to_owned(), Key::Drains),
+            (rebalance(&task), Key::Rebalance(task.clone())),
             (spec(&task), Key::Spec(task.clone())),
             (state(&task), Key::State(task.clone())),
             (control(&task), Key::Control(task.clone())),

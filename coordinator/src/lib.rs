@@ -28,6 +28,7 @@ mod sessions;
 mod shared;
 mod store;
 mod tasks;
+mod versions;
 mod view;
 
 pub use coordinator::{Coordinator, CoordinatorError, Deps, StartError};

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use tdferry_common::clock::Clock;
 use tdferry_common::timing::Timing;
 
-use crate::leases::{Cooling, Strays};
+use crate::leases::{Cooling, Cuts, Strays};
 use crate::progress::RateBook;
 use crate::store::Store;
 use crate::view::View;
@@ -24,6 +24,7 @@ pub(crate) struct Core {
     pub(crate) rates: RateBook,
     pub(crate) cooling: Cooling,
     pub(crate) strays: Strays,
+    pub(crate) cuts: Cuts,
     rng: Mutex<SmallRng>,
 }
 
@@ -36,6 +37,7 @@ impl Core {
             rates: RateBook::default(),
             cooling: Cooling::default(),
             strays: Strays::default(),
+            cuts: Cuts::default(),
             rng: Mutex::new(SmallRng::seed_from_u64(seed)),
         }
     }

@@ -5,7 +5,7 @@ use tdferry_common::shutdown::StopToken;
 use tdferry_proto::v1;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::held::Order;
+use crate::held::{CutOrder, Order};
 use crate::session::Session;
 
 /// Beats until a coordinator says that the session is over.
@@ -42,13 +42,18 @@ fn beat(session: &Session, slots: u32, stop: &StopToken) -> v1::HeartbeatRequest
 }
 
 fn obey(session: &Session, told: v1::LeaseDirective) {
-    let order = match told.directive() {
-        v1::Directive::Drain => Order::Drain,
-        v1::Directive::Abandon => Order::Abandon,
-        v1::Directive::Continue | v1::Directive::Unspecified => return,
+    let directive = told.directive();
+    let Some(Ok(key)) = told.lease.map(LeaseKey::try_from) else {
+        return tracing::warn!(?directive, "a directive names no lease");
     };
-    match told.lease.map(LeaseKey::try_from) {
-        Some(Ok(key)) => session.held.order(&key, order),
-        _ => tracing::warn!(?order, "a directive names no lease"),
+    match directive {
+        v1::Directive::Drain => session.held.order(&key, Order::Drain),
+        v1::Directive::Abandon => session.held.order(&key, Order::Abandon),
+        v1::Directive::Cut => {
+            let v1::CutOrder { children, least_rows } = told.cut.unwrap_or_default();
+            session.held.order_cut(&key, CutOrder { children, least_rows });
+        }
+        // a directive of a later version is none for this one
+        v1::Directive::Continue | v1::Directive::Unspecified => {}
     }
 }

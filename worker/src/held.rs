@@ -1,6 +1,7 @@
 //! What this worker holds, and what it was told to do about each of it.
 //!
-//! A directive reaches the lease's task through a watch channel; it only ever grows stricter. Being listed here is
+//! A directive reaches the lease's task through a watch channel; it only ever grows stricter. A cut stands beside it: it
+//! is asked for, done, and may be asked for again. Being listed here is
 //! no proof of anything: a commit decides whether a lease still holds.
 
 use std::collections::BTreeMap;
@@ -20,9 +21,24 @@ pub(crate) enum Order {
     Abandon,
 }
 
+/// Into what a shard is to be cut. Sent back as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CutOrder {
+    pub(crate) children: u32,
+    pub(crate) least_rows: u64,
+}
+
 /// All leases of a session.
 #[derive(Clone, Default)]
-pub(crate) struct Held(Arc<Mutex<BTreeMap<LeaseKey, watch::Sender<Order>>>>);
+pub(crate) struct Held(Arc<Mutex<BTreeMap<LeaseKey, Told>>>);
+
+/// What was told about one lease.
+struct Told {
+    order: watch::Sender<Order>,
+    cut: Cut,
+}
+
+type Cut = Arc<Mutex<Option<CutOrder>>>;
 
 /// One lease's place in [`Held`]; leaves it when dropped.
 pub(crate) struct Holding {
@@ -33,13 +49,17 @@ pub(crate) struct Holding {
 
 /// Sees what was ordered about one lease.
 #[derive(Clone)]
-pub(crate) struct Orders(watch::Receiver<Order>);
+pub(crate) struct Orders {
+    order: watch::Receiver<Order>,
+    cut: Cut,
+}
 
 impl Held {
     pub(crate) fn take(&self, key: LeaseKey) -> Holding {
         let (sender, receiver) = watch::channel(Order::Work);
-        self.lock().insert(key.clone(), sender);
-        Holding { held: self.clone(), key, orders: Orders(receiver) }
+        let cut = Cut::default();
+        self.lock().insert(key.clone(), Told { order: sender, cut: Arc::clone(&cut) });
+        Holding { held: self.clone(), key, orders: Orders { order: receiver, cut } }
     }
 
     pub(crate) fn keys(&self) -> Vec<LeaseKey> {
@@ -47,18 +67,29 @@ impl Held {
     }
 
     pub(crate) fn order(&self, key: &LeaseKey, order: Order) {
-        if let Some(sender) = self.lock().get(key) {
-            raise(sender, order);
+        if let Some(told) = self.lock().get(key) {
+            raise(&told.order, order);
+        }
+    }
+
+    /// Asks that a lease's shard be cut; the last word counts.
+    pub(crate) fn order_cut(&self, key: &LeaseKey, order: CutOrder) {
+        if let Some(told) = self.lock().get(key) {
+            *lock(&told.cut) = Some(order);
         }
     }
 
     pub(crate) fn order_all(&self, order: Order) {
-        self.lock().values().for_each(|sender| raise(sender, order));
+        self.lock().values().for_each(|told| raise(&told.order, order));
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<LeaseKey, watch::Sender<Order>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<LeaseKey, Told>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lock(cut: &Cut) -> MutexGuard<'_, Option<CutOrder>> {
+    cut.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn raise(sender: &watch::Sender<Order>, to: Order) {
@@ -83,7 +114,17 @@ impl Drop for Holding {
 
 impl Orders {
     pub(crate) fn is_draining(&self) -> bool {
-        *self.0.borrow() >= Order::Drain
+        *self.order.borrow() >= Order::Drain
+    }
+
+    /// Whether a cut is asked for.
+    pub(crate) fn is_to_be_cut(&self) -> bool {
+        lock(&self.cut).is_some()
+    }
+
+    /// The cut that is asked for; it is then no more.
+    pub(crate) fn take_cut(&self) -> Option<CutOrder> {
+        lock(&self.cut).take()
     }
 
     /// Returns once a drain, or worse, was ordered.
@@ -97,7 +138,7 @@ impl Orders {
     }
 
     async fn reached(&self, wanted: Order) {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.order.clone();
         if receiver.wait_for(|order| *order >= wanted).await.is_err() {
             // whoever held it is gone, and with it anyone who could order
             std::future::pending::<()>().await;
@@ -125,6 +166,18 @@ mod tests {
         assert_eq!(held.keys(), [key(2)]);
         drop(two);
         assert!(held.keys().is_empty());
+    }
+
+    #[test]
+    fn a_cut_is_asked_of_one_lease_and_taken_once() {
+        let held = Held::default();
+        let (one, two) = (held.take(key(1)), held.take(key(2)));
+        let cut = CutOrder { children: 2, least_rows: 9 };
+        held.order_cut(&key(1), cut);
+        assert!(one.orders().is_to_be_cut() && !two.orders().is_to_be_cut());
+        assert!(!one.orders().is_draining());
+        assert_eq!(one.orders().take_cut(), Some(cut));
+        assert_eq!((one.orders().take_cut(), one.orders().is_to_be_cut()), (None, false));
     }
 
     #[test]

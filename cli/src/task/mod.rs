@@ -43,6 +43,8 @@ pub(crate) enum TaskCommand {
     Copy(CopyArgs),
     /// Open failed shards again, and their task with them. Example: tdferry task retry migrate-power
     Retry(NameArgs),
+    /// Share what few workers hold with idle ones. Example: tdferry task rebalance migrate-power
+    Rebalance(NameArgs),
 }
 
 /// Which task.
@@ -118,6 +120,7 @@ pub(crate) async fn task(command: TaskCommand) -> Outcome {
         TaskCommand::Export(args) => export(args).await,
         TaskCommand::Copy(args) => copy(args).await,
         TaskCommand::Retry(args) => retry(args).await,
+        TaskCommand::Rebalance(args) => rebalance(args).await,
     }
 }
 
@@ -203,5 +206,22 @@ async fn retry(args: NameArgs) -> Outcome {
     let request = v1::RetryShardRequest { task: args.name, shard: String::new() };
     let retried = answer(connect(&args.remote).await?.retry_shard(request).await)?.retried;
     output::say(&format!("{retried} shards are open again"));
+    Ok(Exit::Complete)
+}
+
+async fn rebalance(args: NameArgs) -> Outcome {
+    let request = v1::RebalanceRequest { task: args.name };
+    let found = answer(connect(&args.remote).await?.rebalance(request).await)?;
+    if args.json {
+        output::json(&serde_json::json!({"idle_slots": found.idle_slots, "leases": found.leases}));
+        return Ok(Exit::Complete);
+    }
+    output::say(&match (found.idle_slots, found.leases) {
+        (0, _) => "no slot is idle, or open shards are left to claim: nothing is to be shared".to_owned(),
+        (idle, 0) => format!(
+            "{idle} slots are idle; what is held now is too little to share, later leases are looked at, too"
+        ),
+        (idle, leases) => format!("{leases} leases are cut for {idle} idle slots, within a heartbeat or two"),
+    });
     Ok(Exit::Complete)
 }

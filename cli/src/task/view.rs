@@ -44,6 +44,9 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
     for waiting in &task.waiting {
         line("waiting", waiting.clone());
     }
+    for trouble in &task.troubles {
+        line("trouble", trouble.clone());
+    }
     if let Some(found) = task.found {
         let (subtables, normal) = (count(found.subtables), count(found.normal_tables));
         line(
@@ -92,6 +95,7 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
         "control": task.control().as_str_name().trim_start_matches("CONTROL_").to_lowercase(),
         "reason": task.reason,
         "waiting": task.waiting,
+        "troubles": task.troubles,
         "terminal": task.terminal,
         "created_unix_millis": task.created_unix_millis,
         "ended_unix_millis": task.ended_unix_millis,

@@ -20,6 +20,8 @@ const TOLD: usize = 5;
 pub(crate) struct Shown {
     pub(crate) commits: u64,
     pub(crate) leases: u64,
+    /// Shards cut while they were worked on.
+    pub(crate) cuts: u64,
     pub(crate) rows: u64,
     pub(crate) rows_again: u64,
 }
@@ -48,6 +50,7 @@ pub(crate) fn check(world: &World) -> Result<Shown, String> {
     Ok(Shown {
         commits: u64::try_from(history.commits.len()).unwrap_or(u64::MAX),
         leases: u64::try_from(history.leases).unwrap_or(u64::MAX),
+        cuts: u64::try_from(history.cuts).unwrap_or(u64::MAX),
         rows: counters.rows_written(),
         rows_again: counters.rows_again(),
     })

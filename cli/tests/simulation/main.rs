@@ -94,6 +94,7 @@ fn every_promise_holds_under_every_seed() {
         for fault in MUST_FIRE {
             assert!(tally.faults.contains_key(fault), "no {fault} in {seeds} seeds");
         }
+        assert!(tally.cuts > 0, "no shard was cut in {seeds} seeds");
         assert!(tally.fenced() > 0, "no commit was ever fenced: the seeds are too tame");
     }
 }

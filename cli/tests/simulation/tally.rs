@@ -31,6 +31,7 @@ pub(crate) struct Tally {
     simulated: Duration,
     commits: u64,
     leases: u64,
+    pub(crate) cuts: u64,
     rows: u64,
     rows_again: u64,
     retried: u64,
@@ -44,6 +45,7 @@ impl Tally {
         self.simulated += ran.simulated;
         self.commits += ran.shown.commits;
         self.leases += ran.shown.leases;
+        self.cuts += ran.shown.cuts;
         self.rows += ran.shown.rows;
         self.rows_again += ran.shown.rows_again;
         self.retried += ran.retried;
@@ -67,6 +69,7 @@ impl fmt::Display for Tally {
         writeln!(f, "seeds                 {}", self.seeds)?;
         writeln!(f, "simulated             {:.0} s", self.simulated.as_secs_f64())?;
         writeln!(f, "leases, commits       {}, {}", self.leases, self.commits)?;
+        writeln!(f, "shards cut            {}", self.cuts)?;
         writeln!(f, "rows written, again   {}, {}", self.rows, self.rows_again)?;
         writeln!(f, "poisoned and retried  {}", self.retried)?;
         for (words, times) in &self.told {

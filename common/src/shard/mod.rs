@@ -119,7 +119,7 @@ pub struct Checkpoint {
 /// What a shard is, besides where it stands.
 ///
 /// ```text
-///        Claimed, Committed, Erred
+///   Claimed, Committed, Erred, Stalled
 ///             ┌──┐
 ///             │  ▼
 ///  planned ─▶ Open ──Finished──▶ Done
@@ -203,6 +203,11 @@ pub enum ShardEvent {
         checkpoint: Checkpoint,
         /// How.
         outcome: Outcome,
+    },
+    /// Nothing was committed under its lease for too long; the lease is taken away.
+    Stalled {
+        /// Who held it, since when.
+        reason: String,
     },
     /// It was claimed too often without a commit.
     Poisoned,
@@ -306,6 +311,9 @@ impl Shard {
             }
             (ShardState::Open, ShardEvent::Committed { checkpoint }) => self.committed(checkpoint),
             (ShardState::Open, ShardEvent::Ended { checkpoint, outcome }) => self.ended(checkpoint, outcome),
+            (ShardState::Open, ShardEvent::Stalled { reason }) => {
+                Ok(Self { last_error: Some(reason), ..self })
+            }
             (ShardState::Open, ShardEvent::Poisoned) => {
                 let reason = self.poison_reason();
                 Ok(Self { state: ShardState::Failed { reason }, ..self })
@@ -390,6 +398,7 @@ impl ShardEvent {
             Self::Claimed { .. } => "a claim",
             Self::Committed { .. } => "a commit",
             Self::Ended { .. } => "an end",
+            Self::Stalled { .. } => "a stall",
             Self::Poisoned => "poison",
             Self::Retried => "a retry",
         }

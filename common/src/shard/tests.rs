@@ -94,6 +94,13 @@ fn an_attempt_that_erred_leaves_the_shard_open_and_its_claim_counted() {
 }
 
 #[test]
+fn a_shard_that_stalled_stays_open_with_the_reason_and_its_claim_counted() {
+    let shard = copy().next(ShardEvent::Claimed { claim: ClaimId(7) }).unwrap();
+    let stalled = shard.clone().next(ShardEvent::Stalled { reason: "it stood still".into() }).unwrap();
+    assert_eq!(stalled, Shard { last_error: Some("it stood still".into()), ..shard });
+}
+
+#[test]
 fn a_terminal_shard_takes_nothing_but_a_retry_of_a_failed_one() {
     let done = Shard { state: ShardState::Done, ..copy() };
     let failed = Shard { state: ShardState::Failed { reason: "x".into() }, ..copy() };
@@ -102,6 +109,7 @@ fn a_terminal_shard_takes_nothing_but_a_retry_of_a_failed_one() {
             ShardEvent::Claimed { claim: ClaimId(1) },
             ShardEvent::Committed { checkpoint: at(1, 1, 2, 100) },
             end(Outcome::Done, at(1, 1, 5, 100)),
+            ShardEvent::Stalled { reason: "x".into() },
             ShardEvent::Poisoned,
         ]
     };

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
-use tdferry_common::id::{BadId, ShardId};
+use tdferry_common::id::{BadId, ShardId, WorkerId};
 use tdferry_common::spec::{BadTaskName, TaskName};
 use tdferry_proto::BadMessage;
 use tdferry_proto::status::ApiError;
@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::shown;
 use crate::coordinator::Coordinator;
+use crate::leases::{self, BadLabel, Who};
 use crate::tasks::{self, MemorySecrets, ShardsAsked, TaskShown};
 use crate::view::Mirror;
 
@@ -131,8 +132,30 @@ impl AdminService for AdminApi {
         &self,
         _: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
-        let workers = self.0.core().view().read(shown::workers);
-        Ok(Response::new(v1::ListWorkersResponse { workers }))
+        let view = self.0.core().view();
+        let (workers, drained_labels) =
+            view.read(|mirror| (shown::workers(mirror), shown::drained_labels(mirror)));
+        Ok(Response::new(v1::ListWorkersResponse { workers, drained_labels }))
+    }
+
+    async fn set_drain(
+        &self,
+        request: Request<v1::SetDrainRequest>,
+    ) -> Result<Response<v1::SetDrainResponse>, Status> {
+        let sent = request.into_inner();
+        let who = who(sent.who)?;
+        let workers = leases::set_drain(self.0.core(), &who, sent.drain).await.map_err(ApiError::from)?;
+        Ok(Response::new(v1::SetDrainResponse {
+            workers: workers.into_iter().map(|worker| worker.0).collect(),
+        }))
+    }
+
+    async fn rebalance(
+        &self,
+        request: Request<v1::RebalanceRequest>,
+    ) -> Result<Response<v1::RebalanceResponse>, Status> {
+        let found = tasks::rebalance(self.0.core(), &name("task", &request.into_inner().task)?).await?;
+        Ok(Response::new(v1::RebalanceResponse { idle_slots: found.idle, leases: found.leases }))
     }
 }
 
@@ -194,6 +217,17 @@ async fn ended(coordinator: &Coordinator, task: &TaskName) {
         mirror.task(task).and_then(|task| task.state.as_ref()).is_some_and(|state| !state.value.is_terminal())
     };
     while view.read(goes_on) && changes.changed().await.is_ok() {}
+}
+
+fn who(sent: Option<v1::set_drain_request::Who>) -> Result<Who, ApiError> {
+    match sent {
+        Some(v1::set_drain_request::Who::Worker(id)) => Ok(Who::Worker(WorkerId(id))),
+        Some(v1::set_drain_request::Who::Label(label)) => label
+            .parse()
+            .map(Who::Label)
+            .map_err(|bad: BadLabel| BadMessage::new("label", bad.to_string()).into()),
+        None => Err(BadMessage::missing("who").into()),
+    }
 }
 
 fn name(field: &'static str, text: &str) -> Result<TaskName, ApiError> {

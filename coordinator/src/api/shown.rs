@@ -25,6 +25,7 @@ pub(super) fn task(shown: TaskShown) -> v1::TaskView {
         cutoff: shown.cutoff.map(Into::into),
         found: shown.found.map(Into::into),
         waiting: shown.waiting,
+        troubles: shown.troubles,
     }
 }
 
@@ -68,6 +69,10 @@ pub(super) fn workers(mirror: &Mirror) -> Vec<v1::WorkerView> {
     mirror.workers().map(|record| worker(mirror, record)).collect()
 }
 
+pub(super) fn drained_labels(mirror: &Mirror) -> Vec<String> {
+    mirror.drains().labels.iter().map(|(key, value)| format!("{key}={value}")).collect()
+}
+
 fn worker(mirror: &Mirror, record: &WorkerRecord) -> v1::WorkerView {
     let leases = mirror.tasks().flat_map(|(_, task)| task.leases());
     v1::WorkerView {
@@ -81,5 +86,6 @@ fn worker(mirror: &Mirror, record: &WorkerRecord) -> v1::WorkerView {
             .map(|lease| lease.key.clone().into())
             .collect(),
         draining: record.draining,
+        drained: mirror.drains().concern(record),
     }
 }

@@ -12,11 +12,13 @@ use tonic::{Request, Response, Status, Streaming};
 use super::survey;
 use crate::coordinator::Coordinator;
 use crate::intake::intake;
-use crate::leases::{self, Asked, Beaten, Beating, Claimant, Directive, Granted, Grants};
+use crate::leases::{self, Asked, Beaten, Beating, Claimant, CutAsked, Directive, Granted, Grants};
+use crate::planner::Wanted;
 use crate::record::{WaitingFor, WaitingRecord, WorkerRecord};
 use crate::sessions;
 use crate::store::Committed;
 use crate::tasks::Kept;
+use crate::versions::{self, Fit};
 
 /// The service for workers.
 pub(super) struct WorkerApi(pub(super) Coordinator);
@@ -80,14 +82,15 @@ impl WorkerService for WorkerApi {
     ) -> Result<Response<v1::CommitResponse>, Status> {
         let asked = asked(request.into_inner())?;
         let committed = leases::commit(self.0.core(), asked).await.map_err(ApiError::from)?;
-        let (verdict, message) = match committed {
-            Committed::Done | Committed::Already => (v1::Verdict::Committed, String::new()),
-            Committed::Fenced => {
-                (v1::Verdict::Fenced, "the lease is not yours any more: drop everything".to_owned())
-            }
-            Committed::Refused(why) => (v1::Verdict::Refused, why.to_string()),
-        };
+        let (verdict, message) = verdict(committed);
         Ok(Response::new(v1::CommitResponse { verdict: verdict.into(), message }))
+    }
+
+    async fn cut(&self, request: Request<v1::CutRequest>) -> Result<Response<v1::CutResponse>, Status> {
+        let asked = cut_asked(request.into_inner())?;
+        let (committed, shard) = leases::cut(self.0.core(), asked).await.map_err(ApiError::from)?;
+        let (verdict, message) = verdict(committed);
+        Ok(Response::new(v1::CutResponse { verdict: verdict.into(), message, shard: shard.map(Into::into) }))
     }
 
     async fn release(
@@ -121,6 +124,13 @@ impl WorkerService for WorkerApi {
 fn registered(sent: v1::RegisterRequest) -> Result<WorkerRecord, ApiError> {
     if sent.slots == 0 || sent.slots > MAX_SLOTS {
         return Err(BadMessage::new("slots", format!("1 to {MAX_SLOTS} are wanted")).into());
+    }
+    match versions::check(&sent.version) {
+        Ok(Fit::Good) => {}
+        Ok(Fit::FarApart) => {
+            tracing::warn!(worker = %WorkerId(sent.worker), version = sent.version, "worker is versions apart; upgrade it soon");
+        }
+        Err(unfit) => return Err(ApiError::Conflict(unfit.to_string())),
     }
     Ok(WorkerRecord {
         worker: WorkerId(sent.worker),
@@ -156,12 +166,25 @@ fn waiting(mut sent: v1::Waiting) -> Result<WaitingRecord, BadMessage> {
 }
 
 fn directive((lease, directive): (LeaseKey, Directive)) -> v1::LeaseDirective {
-    let directive = match directive {
-        Directive::Continue => v1::Directive::Continue,
-        Directive::Drain => v1::Directive::Drain,
-        Directive::Abandon => v1::Directive::Abandon,
+    let (directive, cut) = match directive {
+        Directive::Continue => (v1::Directive::Continue, None),
+        Directive::Drain => (v1::Directive::Drain, None),
+        Directive::Abandon => (v1::Directive::Abandon, None),
+        Directive::Cut(Wanted { children, least_rows }) => {
+            (v1::Directive::Cut, Some(v1::CutOrder { children, least_rows }))
+        }
     };
-    v1::LeaseDirective { lease: Some(lease.into()), directive: directive.into() }
+    v1::LeaseDirective { lease: Some(lease.into()), directive: directive.into(), cut }
+}
+
+fn verdict(committed: Committed) -> (v1::Verdict, String) {
+    match committed {
+        Committed::Done | Committed::Already => (v1::Verdict::Committed, String::new()),
+        Committed::Fenced => {
+            (v1::Verdict::Fenced, "the lease is not yours any more: drop everything".to_owned())
+        }
+        Committed::Refused(why) => (v1::Verdict::Refused, why.to_string()),
+    }
 }
 
 fn claimed(granted: Granted) -> Result<v1::ClaimedLease, ApiError> {
@@ -182,6 +205,13 @@ fn asked(sent: v1::CommitRequest) -> Result<Asked, ApiError> {
     let outcome = sent.outcome();
     let checkpoint = sent.checkpoint.ok_or_else(|| BadMessage::missing("checkpoint"))?.try_into()?;
     Ok(Asked { key: key(sent.key)?, fence: sent.fence, checkpoint, outcome })
+}
+
+fn cut_asked(sent: v1::CutRequest) -> Result<CutAsked, ApiError> {
+    let order = sent.order.ok_or_else(|| BadMessage::missing("order"))?;
+    let checkpoint = sent.checkpoint.ok_or_else(|| BadMessage::missing("checkpoint"))?.try_into()?;
+    let wanted = Wanted { children: order.children, least_rows: order.least_rows };
+    Ok(CutAsked { key: key(sent.key)?, fence: sent.fence, checkpoint, wanted })
 }
 
 fn key(sent: Option<v1::LeaseKey>) -> Result<LeaseKey, ApiError> {

@@ -3,6 +3,7 @@
 //! Pure: it reads a log of every revision, in order, as a watch from the first revision gives it. Table tests,
 //! simulation and chaos runs feed it the same way; no sampling, nothing is believed that the log does not show.
 
+mod cuts;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -73,6 +74,8 @@ pub struct History {
     pub commits: BTreeMap<(LeaseKey, u64), Checkpoint>,
     /// How many leases were taken.
     pub leases: usize,
+    /// How often a shard was cut while it was worked on.
+    pub cuts: usize,
 }
 
 /// Holds a log, whole and in order, against every promise.
@@ -121,7 +124,6 @@ impl At<'_> {
 impl Replay {
     /// One revision: every guard was evaluated on what stood before it.
     fn revision(&mut self, together: &[Written]) -> Result<(), Broken> {
-        let mut cut: BTreeMap<(TaskName, PlanId), i128> = BTreeMap::new();
         let mut shards = Vec::new();
         for written in together {
             if let Some(Key::Shard(task, plan, id)) = Key::parse(&written.key) {
@@ -129,19 +131,11 @@ impl Replay {
                 let new =
                     written.value.as_deref().map(|value| at.read(decode_shard(&id, value))).transpose()?;
                 let place = (task, plan, id);
-                let changed = self.shard_changes(at, &place, new.as_ref())?;
-                *cut.entry((place.0.clone(), place.1)).or_default() += changed;
+                self.shard_changes(at, &place, new.as_ref())?;
                 shards.push((place, new));
             }
         }
-        let counts =
-            |task: &TaskName, plan: PlanId| self.states.get(task).is_some_and(|state| state.plan() == plan);
-        if let Some(((task, plan), area)) =
-            cut.iter().find(|((task, plan), area)| **area != 0 && counts(task, *plan))
-        {
-            let what = format!("plan {plan} of {task} covers {area} more than before");
-            return Err(At(&together[0]).broken(Promise::S5, what));
-        }
+        self.cuts(together, &shards)?;
         for (place, new) in shards {
             match new {
                 Some(new) => self.shards.insert(place, new),
@@ -151,10 +145,38 @@ impl Replay {
         together.iter().try_for_each(|written| self.other(At(written)))
     }
 
-    /// Checks one change of a shard; by how much more rows-times-tables it covers than before.
-    fn shard_changes(&mut self, at: At<'_>, place: &ShardAt, new: Option<&Shard>) -> Result<i128, Broken> {
+    /// Whatever is cut tiles what it was, in a plan that counts.
+    fn cuts(&self, together: &[Written], shards: &[(ShardAt, Option<Shard>)]) -> Result<(), Broken> {
+        let mut plans = cuts::ByPlan::new();
+        for (place, new) in shards {
+            let Some(new) = new.as_ref().filter(|new| cuts::area(new) > 0 || self.shards.contains_key(place))
+            else {
+                continue; // shards that go are those of a plan or a task that is swept
+            };
+            let changed = plans.entry((place.0.clone(), place.1)).or_default();
+            match self.shards.get(place) {
+                None => changed.new.push(new),
+                Some(old) if (old.range, old.period) != (new.range, new.period) => {
+                    changed.moved.push((old, new))
+                }
+                Some(_) => {}
+            }
+        }
+        let put = |task: &TaskName| {
+            together.iter().any(|one| Key::parse(&one.key).is_some_and(|key| key == Key::State(task.clone())))
+        };
+        for ((task, plan), changed) in plans {
+            let counts = self.states.get(&task).is_some_and(|state| state.plan() == plan);
+            if let Some(what) = changed.wrong(put(&task)).filter(|_| counts) {
+                return Err(At(&together[0]).broken(Promise::S5, format!("plan {plan} of {task}: {what}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks one change of a shard.
+    fn shard_changes(&mut self, at: At<'_>, place: &ShardAt, new: Option<&Shard>) -> Result<(), Broken> {
         let old = self.shards.get(place);
-        let area = |shard: Option<&Shard>| shard.map_or(0, area);
         if let (Some(old), Some(new)) = (old, new) {
             let commits = old.checkpoint != new.checkpoint;
             if commits {
@@ -167,16 +189,14 @@ impl Replay {
             if old != new && !is_honest(old, new) {
                 return Err(at.broken(Promise::Honest, format!("{old:?} became {new:?}")));
             }
-            let change = area(Some(new)) - area(Some(old));
             if commits {
                 let key =
                     LeaseKey { task: place.0.clone(), shard: place.2.clone(), epoch: new.checkpoint.epoch };
                 self.history.commits.insert((key, new.checkpoint.seq), new.checkpoint);
+                self.history.cuts += usize::from(cuts::area(new) < cuts::area(old));
             }
-            return Ok(change);
         }
-        // shards that go are those of a plan or a task that is swept
-        Ok(if new.is_some() { area(new) } else { 0 })
+        Ok(())
     }
 
     fn may_commit(&self, at: At<'_>, place: &ShardAt, new: &Shard) -> Result<(), Broken> {
@@ -282,33 +302,25 @@ fn is_honest(old: &Shard, new: &Shard) -> bool {
         ended(Outcome::Done),
         ended(Outcome::Erred { reason: reason() }),
         ended(Outcome::Failed { reason: reason() }),
+        ShardEvent::Stalled { reason: reason() },
         ShardEvent::Poisoned,
         ShardEvent::Retried,
     ];
     others.into_iter().chain(claimed).any(|event| {
-        old.clone().next(event).is_ok_and(|next| {
-            let cut = Shard { range: new.range, period: new.period, ..next.clone() };
+        old.clone().next(event.clone()).is_ok_and(|next| {
+            let cut = Shard { range: new.range, period: new.period, estimate: new.estimate, ..next.clone() };
             let stored = encode_shard(new);
-            encode_shard(&next) == stored || (area(&cut) < area(&next) && encode_shard(&cut) == stored)
+            let is_cut =
+                matches!(event, ShardEvent::Committed { .. }) && cuts::area(&cut) < cuts::area(&next);
+            encode_shard(&next) == stored || (is_cut && encode_shard(&cut) == stored)
         })
     })
-}
-
-/// Subtables times units of time: what cutting again must keep.
-fn area(shard: &Shard) -> i128 {
-    match shard.kind {
-        ShardKind::Copy(_) => {
-            let length = i128::from(shard.period.to) - i128::from(shard.period.from);
-            i128::from(shard.range.len()) * length
-        }
-        ShardKind::Survey | ShardKind::Schema | ShardKind::Create => 0,
-    }
 }
 
 /// Two copy shards that share a subtable and a moment.
 fn overlap<'a>(shards: impl Iterator<Item = &'a Shard>) -> Option<(ShardId, ShardId)> {
     let mut by_group: BTreeMap<_, Vec<&Shard>> = BTreeMap::new();
-    for shard in shards.filter(|shard| area(shard) > 0) {
+    for shard in shards.filter(|shard| cuts::area(shard) > 0) {
         by_group.entry(shard.group).or_default().push(shard);
     }
     let meet = |a: &Shard, b: &Shard| {

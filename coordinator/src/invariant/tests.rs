@@ -198,6 +198,40 @@ fn shards_that_overlap_or_lose_ground_when_cut_break_s5() {
 }
 
 #[test]
+fn a_cut_that_strays_gives_away_what_was_passed_or_hides_its_child_breaks_s5() {
+    let shard = copy(0, 0, 10);
+    let child = |from, to| Shard { id: shard.id.child(0), ..copy(0, from, to) };
+    let cases = [
+        ("an honest one", 6, child(6, 10), true, None),
+        ("as large, elsewhere", 6, child(10, 14), true, Some(Promise::S5)),
+        ("behind the offset", 2, child(2, 10), true, Some(Promise::S5)),
+        ("unseen by who completes the task", 6, child(6, 10), false, Some(Promise::S5)),
+    ];
+    for (what, kept, child, told, wanted) in cases {
+        let mut log = Log::of(std::slice::from_ref(&shard));
+        let claimed = log.claim(4, &shard);
+        let parent = Shard { period: Period { from: 0, to: kept }, ..commit(&claimed, 4, 1, 3) };
+        log.at(5).shard(&parent).shard(&child);
+        if told {
+            log.state(&active());
+        }
+        assert_eq!(log.broken(), wanted, "{what}");
+        assert_eq!(check(&log.written).map_or(0, |history| history.cuts), usize::from(wanted.is_none()));
+    }
+}
+
+#[test]
+fn only_a_commit_may_cut() {
+    let shard = copy(0, 0, 10);
+    let mut log = Log::of(std::slice::from_ref(&shard));
+    let claimed = shard.clone().next(ShardEvent::Claimed { claim: ClaimId(7) }).unwrap();
+    let parent = Shard { period: Period { from: 0, to: 6 }, ..claimed };
+    let child = Shard { id: shard.id.child(0), ..copy(0, 6, 10) };
+    log.at(5).shard(&parent).shard(&child).lease(&shard).state(&active());
+    assert_eq!(log.broken(), Some(Promise::Honest));
+}
+
+#[test]
 fn a_task_completed_with_an_open_shard_breaks_s6() {
     let mut log = Log::of(&[copy(0, 0, 10)]);
     let Some(planned) = active().planned().copied() else { unreachable!() };

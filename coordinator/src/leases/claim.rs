@@ -62,6 +62,9 @@ pub(crate) async fn claim(core: &Core, claimant: Claimant) -> Result<Grants, Sto
 }
 
 async fn claim_now(core: &Core, claimant: Claimant) -> Result<Grants, StoreError> {
+    if core.view().read(|mirror| mirror.is_drained(claimant.worker)) {
+        return Ok(Grants::Leases(Vec::new()));
+    }
     let mut claiming =
         Claiming { core, claimant, granted: Vec::new(), bytes: 0, lost: 0, closed: BTreeSet::new() };
     for candidate in claiming.candidates() {

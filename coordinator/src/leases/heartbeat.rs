@@ -5,6 +5,7 @@ use tdferry_common::lease::{LeaseKey, SeenLease};
 use tdferry_common::task::Control;
 
 use super::place::shard_of;
+use crate::planner::Wanted;
 use crate::record::WaitingRecord;
 use crate::sessions;
 use crate::shared::Core;
@@ -27,6 +28,8 @@ pub(crate) enum Directive {
     Continue,
     /// Commit and release.
     Drain,
+    /// Stop at a good place and cut there.
+    Cut(Wanted),
     /// It is gone: drop everything.
     Abandon,
 }
@@ -45,9 +48,15 @@ pub(crate) async fn heartbeat(core: &Core, beating: Beating) -> Result<Beaten, S
         return Ok(Beaten::SessionGone);
     }
     end_orphans(core, &beating).await?;
-    let directives = core
-        .view()
-        .read(|mirror| beating.held.iter().map(|key| (key.clone(), directive(mirror, key))).collect());
+    let directives = core.view().read(|mirror| {
+        let drained = mirror.is_drained(beating.worker);
+        let told = |key: &LeaseKey| match directive(mirror, key) {
+            Directive::Continue if drained => Directive::Drain,
+            Directive::Continue => cut_or_go_on(core, mirror, key),
+            told => told,
+        };
+        beating.held.iter().map(|key| (key.clone(), told(key))).collect()
+    });
     Ok(Beaten::Directives(directives))
 }
 
@@ -73,6 +82,11 @@ fn directive(mirror: &Mirror, key: &LeaseKey) -> Directive {
         _ if mirror.revision() >= key.epoch.0 => Directive::Abandon,
         _ => Directive::Continue,
     }
+}
+
+fn cut_or_go_on(core: &Core, mirror: &Mirror, key: &LeaseKey) -> Directive {
+    let wanted = shard_of(mirror, key).and_then(|shard| core.cuts.wanted(key, &shard));
+    wanted.map_or(Directive::Continue, Directive::Cut)
 }
 
 fn wanted(task: &TaskEntry) -> Directive {

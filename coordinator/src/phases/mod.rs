@@ -3,6 +3,7 @@
 
 mod advance;
 mod member;
+mod recut;
 mod sample;
 mod stall;
 mod sweep;
@@ -28,6 +29,7 @@ pub(crate) async fn run(core: Arc<Core>, stop: StopToken) {
             sweep::run(core),
             sample::run(core),
             stall::run(core),
+            recut::run(core),
             upkeep::run(core),
             member::run(core),
         )

@@ -16,6 +16,9 @@ use crate::view::Mirror;
 /// When each lease's shard was first seen as it still stands.
 type Standing = BTreeMap<LeaseKey, (Revision, Instant)>;
 
+/// A lease that stalled, its shard, and since when that stands still.
+type Stalled = (SeenLease, StoredShard, Instant);
+
 pub(super) async fn run(core: &Core) {
     let mut standing = Standing::new();
     // batch times are not reported, so the floor alone decides
@@ -23,8 +26,8 @@ pub(super) async fn run(core: &Core) {
     loop {
         tokio::time::sleep(core.jittered(core.timing().heartbeat)).await;
         let leases = core.view().read(leases);
-        for (lease, shard) in stalled(&mut standing, leases, core.clock.monotonic(), patience) {
-            told("stall", end(core, &lease, &shard).await);
+        for stalled in stalled(&mut standing, leases, core.clock.monotonic(), patience) {
+            told("stall", end(core, &stalled).await);
         }
     }
 }
@@ -47,7 +50,7 @@ fn stalled(
     leases: Vec<(SeenLease, StoredShard)>,
     now: Instant,
     patience: Duration,
-) -> Vec<(SeenLease, StoredShard)> {
+) -> Vec<Stalled> {
     let since = |standing: &Standing, lease: &SeenLease, shard: &StoredShard| match standing.get(&lease.key) {
         Some((changed, since)) if *changed == shard.changed => *since,
         _ => now,
@@ -57,18 +60,35 @@ fn stalled(
         .map(|(lease, shard)| (lease.key.clone(), (shard.changed, since(standing, lease, shard))))
         .collect();
     *standing = still;
-    let is_over = |(lease, _): &(SeenLease, StoredShard)| {
-        standing.get(&lease.key).is_some_and(|(_, since)| now >= *since + patience)
+    let over = |(lease, shard): (SeenLease, StoredShard)| {
+        let (_, since) = *standing.get(&lease.key)?;
+        (now >= since + patience).then_some((lease, shard, since))
     };
-    leases.into_iter().filter(is_over).collect()
+    leases.into_iter().filter_map(over).collect()
 }
 
-async fn end(core: &Core, lease: &SeenLease, shard: &StoredShard) -> Result<(), StoreError> {
-    if core.store.delete_lease(lease, shard).await? == LeaseEnded::Ended {
+/// Takes the lease away, and leaves in the shard who stalled, since when, and what was done.
+async fn end(core: &Core, (lease, stored, since): &Stalled) -> Result<(), StoreError> {
+    let stood = core.clock.monotonic().saturating_duration_since(*since);
+    let since = since_in_words(core.clock.wall_millis(), stood);
+    let host = core.view().read(|mirror| mirror.worker(lease.worker).map(|worker| worker.host.clone()));
+    let host = host.unwrap_or_else(|| "unknown host".to_owned());
+    let reason = format!(
+        "stalled: worker {} on {host} lived and committed nothing under epoch {} since {since}; its lease was taken away",
+        lease.worker, lease.key.epoch
+    );
+    if core.store.stall(lease, stored, reason).await? == LeaseEnded::Ended {
         let LeaseKey { task, shard, epoch } = &lease.key;
-        tracing::warn!(%task, %shard, %epoch, worker = %lease.worker, "stalled lease ended");
+        tracing::warn!(%task, %shard, %epoch, worker = %lease.worker, host, since, "stalled lease ended");
     }
     Ok(())
+}
+
+/// A moment so long ago, as people read it.
+fn since_in_words(now_millis: i64, ago: Duration) -> String {
+    let at = now_millis.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX));
+    jiff::Timestamp::from_millisecond(at)
+        .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
 }
 
 #[cfg(test)]

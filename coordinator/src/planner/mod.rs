@@ -1,11 +1,12 @@
 //! Catalog to shards: fed page by page while a survey streams, it holds one group at a time and no more.
 //!
-//! Pure: it knows no store, no clock and no database, and the same catalog gives the same plan. Whatever the
+//! What is worked on may be cut again later (`recut`). Pure: it knows no store, no clock and no database, and the same catalog gives the same plan. Whatever the
 //! estimates say, the shards of a group tile its subtables × the task's period without gap or overlap (promise S5).
 
 mod bounds;
 mod cut;
 mod gather;
+mod recut;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use tdferry_common::time::Period;
 
 use bounds::Bounds;
 use gather::{Group, Member};
+pub(crate) use recut::{Left, MOST_CHILDREN, Recut, Wanted, is_denser, recut};
 
 /// What the task and the fleet ask of a plan.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
-//! The records of members: who is there. For people and for placement; nothing safe rests on them.
+//! The records of members: who is there, and what an operator wants of them. Nothing safe rests on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tdferry_common::id::{SessionId, WorkerId};
@@ -63,6 +63,50 @@ pub(crate) struct CoordinatorRecord {
     pub(crate) address: String,
     /// Its version of tdferry.
     pub(crate) version: String,
+}
+
+/// Which workers an operator wants to hold nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Drains {
+    /// By their ids, until they end.
+    #[serde(default)]
+    pub(crate) workers: BTreeSet<WorkerId>,
+    /// Key and value that they carry, those that come later too.
+    #[serde(default)]
+    pub(crate) labels: BTreeSet<(String, String)>,
+}
+
+/// An operator's wish that idle workers get part of what others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rebalance {
+    /// Wall time in milliseconds since 1970, for display.
+    pub(crate) asked_millis: i64,
+}
+
+impl Drains {
+    /// Whether a worker is to hold nothing.
+    pub(crate) fn concern(&self, worker: &WorkerRecord) -> bool {
+        let carried = |(key, value): &(String, String)| worker.labels.get(key) == Some(value);
+        self.workers.contains(&worker.worker) || self.labels.iter().any(carried)
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        encode_json(self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        decode_json(bytes)
+    }
+}
+
+impl Rebalance {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        encode_json(&self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        decode_json(bytes)
+    }
 }
 
 impl WorkerRecord {

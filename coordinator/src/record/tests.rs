@@ -83,6 +83,10 @@ type Reads = fn(&[u8]) -> bool;
 fn records() -> Vec<(&'static str, Vec<u8>, Reads)> {
     let lease = LeaseRecord { worker: WorkerId(3), session: SessionId(-4), claim: ClaimId(5) };
     let coordinator = CoordinatorRecord { address: "10.0.0.1:7410".into(), version: "0.1.0".into() };
+    let drains = Drains {
+        workers: BTreeSet::from([WorkerId(3)]),
+        labels: BTreeSet::from([("dc".into(), "a".into())]),
+    };
     let format = Format { gates: BTreeSet::from(["tails".into()]), ..Format::new(StoreId(0xdead_beef)) };
     vec![
         ("shard", encode_shard(&shard()), |bytes| decode_shard(&shard().id, bytes).is_ok()),
@@ -94,6 +98,8 @@ fn records() -> Vec<(&'static str, Vec<u8>, Reads)> {
         ("fence", encode_fence(258), |bytes| decode_fence(bytes).is_ok()),
         ("worker", worker().encode(), |bytes| WorkerRecord::decode(bytes).is_ok()),
         ("coordinator", coordinator.encode(), |bytes| CoordinatorRecord::decode(bytes).is_ok()),
+        ("drains", drains.encode(), |bytes| Drains::decode(bytes).is_ok()),
+        ("rebalance", Rebalance { asked_millis: 7 }.encode(), |bytes| Rebalance::decode(bytes).is_ok()),
         ("format", format.encode(), |bytes| Format::decode(bytes).is_ok()),
     ]
 }

@@ -2,9 +2,8 @@
 
 use tdferry_common::id::PlanId;
 use tdferry_common::lease::LeaseKey;
-use tdferry_common::shard::{Checkpoint, IllegalTransition, Range, Shard, ShardEvent};
+use tdferry_common::shard::{Checkpoint, IllegalTransition, Shard, ShardEvent};
 use tdferry_common::task::TaskState;
-use tdferry_common::time::Period;
 
 use super::Store;
 use super::commit::Committed;
@@ -13,6 +12,7 @@ use super::error::StoreError;
 use super::guarded::{Guarded, Versioned};
 use super::held::{Holder, UnderLease};
 use crate::keys;
+use crate::planner::Recut;
 use crate::record::{encode_shard, encode_state};
 
 /// A cut as it is tried.
@@ -26,12 +26,8 @@ pub(crate) struct Cut<'a> {
     pub(crate) fence: u64,
     /// Where the parent will stand.
     pub(crate) checkpoint: Checkpoint,
-    /// What the parent keeps.
-    pub(crate) range: Range,
-    /// What the parent keeps.
-    pub(crate) period: Period,
-    /// What the others get; their ids follow from the parent's, so that two who cut agree.
-    pub(crate) children: Vec<Shard>,
+    /// What the parent keeps and what its children get, as computed from the shard one commit before.
+    pub(crate) recut: Recut,
 }
 
 impl Store {
@@ -59,14 +55,15 @@ struct Cutting<'a> {
 impl UnderLease for Cutting<'_> {
     fn next(&self, shard: Shard) -> Result<Shard, IllegalTransition> {
         let committed = shard.next(ShardEvent::Committed { checkpoint: self.checkpoint })?;
-        Ok(Shard { range: self.cut.range, period: self.cut.period, ..committed })
+        let Recut { range, period, estimate, .. } = self.cut.recut;
+        Ok(Shard { range, period, estimate, ..committed })
     }
 
     /// Puts the state unchanged: who completes a task compares it, and must list the children too.
     fn beside(&self, txn: Guarded, _next: &Shard) -> Guarded {
         let state = keys::state(&self.cut.key.task);
         let txn = txn.unchanged(&state, self.state.changed).put(state, encode_state(&self.state.value));
-        self.cut.children.iter().fold(txn, |txn, child| {
+        self.cut.recut.children.iter().fold(txn, |txn, child| {
             let key = keys::shard(&self.cut.key.task, self.cut.plan, &child.id);
             txn.absent(&key).put(key, encode_shard(child))
         })

@@ -1,12 +1,14 @@
-//! release, stall and orphan: a lease is deleted if it still is the one that was meant.
+//! release, stall and orphan: a lease is deleted if it still is the one that was meant. A stall is told in its shard.
 
 use tdferry_common::lease::{LeaseKey, SeenLease};
+use tdferry_common::shard::ShardEvent;
 
 use super::Store;
 use super::error::StoreError;
 use super::guarded::{Answer, Guarded};
 use super::list::{StoredShard, lease_in};
 use crate::keys;
+use crate::record::encode_shard;
 
 /// What became of ending another's lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,19 +26,43 @@ impl Store {
         self.run(Guarded::new("release").epoch(&lease, key.epoch).delete(lease)).await.map(drop)
     }
 
-    /// Ends a lease that stalled or that its worker does not know of, if neither it nor its shard changed since.
+    /// Ends a lease that its worker does not know of, if neither it nor its shard changed since.
     pub(crate) async fn delete_lease(
         &self,
         seen: &SeenLease,
         shard: &StoredShard,
     ) -> Result<LeaseEnded, StoreError> {
+        self.end_lease(seen, shard, Guarded::new("end lease")).await
+    }
+
+    /// Ends a lease that stalled, if neither it nor its shard changed since; the shard keeps the reason.
+    pub(crate) async fn stall(
+        &self,
+        seen: &SeenLease,
+        shard: &StoredShard,
+        reason: String,
+    ) -> Result<LeaseEnded, StoreError> {
+        let Ok(next) = shard.shard.clone().next(ShardEvent::Stalled { reason }) else {
+            return Ok(LeaseEnded::Alive);
+        };
+        let key = keys::shard(&shard.task, shard.plan, &shard.shard.id);
+        self.end_lease(seen, shard, Guarded::new("stall").put(key, encode_shard(&next))).await
+    }
+
+    async fn end_lease(
+        &self,
+        seen: &SeenLease,
+        shard: &StoredShard,
+        txn: Guarded,
+    ) -> Result<LeaseEnded, StoreError> {
         let lease = keys::lease(&seen.key.task, &seen.key.shard);
-        let txn = Guarded::new("end lease")
+        let key = keys::shard(&shard.task, shard.plan, &shard.shard.id);
+        let txn = txn
             .epoch(&lease, seen.key.epoch)
-            .unchanged(&keys::shard(&shard.task, shard.plan, &shard.shard.id), shard.changed)
+            .unchanged(&key, shard.changed)
             .delete(lease.clone())
             .otherwise_read(lease)
-            .otherwise_read(keys::shard(&shard.task, shard.plan, &shard.shard.id));
+            .otherwise_read(key);
         let Answer::Lost { mut reads, .. } = self.run(txn).await? else { return Ok(LeaseEnded::Ended) };
         reads.truncate(1);
         let now = reads.pop().flatten().map(|found| lease_in(&found)).transpose()?;

@@ -110,6 +110,17 @@ impl Store {
         }))
     }
 
+    /// One shard as it stands.
+    pub(crate) async fn read_shard(
+        &self,
+        task: &TaskName,
+        plan: PlanId,
+        shard: &ShardId,
+    ) -> Result<Option<StoredShard>, StoreError> {
+        let found = self.read(&[keys::shard(task, plan, shard)]).await?.pop().flatten();
+        found.as_ref().map(shard_in).transpose()
+    }
+
     /// A page of a plan's shards, from a shard on.
     pub(crate) async fn list_shards(
         &self,

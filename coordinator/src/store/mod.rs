@@ -9,12 +9,9 @@ mod commit;
 pub mod connect;
 mod control;
 mod create;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no worker is told to cut yet; the transaction stands and is tested")
-)]
 mod cut;
 mod delete;
+mod drain;
 mod error;
 mod guarded;
 mod held;
@@ -22,6 +19,7 @@ mod lease;
 mod list;
 mod opened;
 mod plan;
+mod rebalance;
 mod retry;
 mod session;
 mod state;
@@ -35,7 +33,6 @@ pub(crate) use claim::{Claim, Claimed};
 pub(crate) use commit::{Commit, Committed};
 pub(crate) use control::ControlSet;
 pub(crate) use create::Created;
-#[cfg(test)]
 pub(crate) use cut::Cut;
 pub(crate) use delete::{Deleted, Swept};
 pub(crate) use error::StoreError;

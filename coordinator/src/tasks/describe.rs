@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use tdferry_common::id::WorkerId;
+use tdferry_common::shard::Shard;
 use tdferry_common::task::{Control, TaskState};
 
 use crate::record::{WaitingFor, WaitingRecord};
+
+/// Troubles shown: more would not be read.
+const TROUBLES: usize = 5;
 
 /// What is known of a task at this moment.
 pub(crate) struct Seen<'a> {
@@ -45,7 +49,8 @@ pub(crate) fn words(seen: &Seen<'_>) -> Words {
 
 fn running(seen: &Seen<'_>, state: &'static str) -> Words {
     if seen.workers == 0 && seen.holders.is_empty() {
-        let reason = "no worker is connected; start one with `tdferry worker --coordinator URL`";
+        let reason = "no worker takes leases; start one with `tdferry worker --coordinator URL`, or let drained ones work \
+                      again with `tdferry worker undrain`";
         return Words { state: "no workers", reason: reason.to_owned() };
     }
     // as long as one worker of several gets through, the task goes on
@@ -72,8 +77,22 @@ pub(crate) fn waiting_lines(waiting: &[(WorkerId, &WaitingRecord)]) -> Vec<Strin
         .collect()
 }
 
+/// One line for each of a few open shards whose last attempt stalled or erred, and how many more there are.
+pub(crate) fn trouble_lines<'a>(shards: impl Iterator<Item = &'a Shard>) -> Vec<String> {
+    let open = shards.filter(|shard| !shard.is_terminal());
+    let troubled: Vec<_> = open.filter_map(|shard| Some((shard, shard.last_error.as_deref()?))).collect();
+    let line = |(shard, why): &(&Shard, &str)| {
+        format!("shard {} (claimed {} times without a commit): {why}", shard.id, shard.claims)
+    };
+    let more = troubled.len().saturating_sub(TROUBLES);
+    let more = (more > 0).then(|| format!("{more} more; `tdferry shard list --state open` shows all"));
+    troubled.iter().take(TROUBLES).map(line).chain(more).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use tdferry_common::id::{GroupId, ShardId};
+    use tdferry_common::shard::{Density, Range, ShardKind, ShardState};
     use tdferry_common::task::Phase;
 
     use super::*;
@@ -113,6 +132,25 @@ mod tests {
         assert_eq!(word_for(Control::Run, &[A], &[(A, &sink)], 2), "waiting for sink");
         assert_eq!(word_for(Control::Run, &[], &[], 0), "no workers");
         assert_eq!(word_for(Control::Run, &[A], &[], 0), "surveying", "its worker drains");
+    }
+
+    #[test]
+    fn open_shards_that_erred_are_told_a_few_of_them_and_the_number_of_the_rest() {
+        let period = tdferry_common::time::Period { from: 0, to: 1 };
+        let shard = |n: u32, error: Option<&str>| {
+            let (id, kind) = (ShardId::copy(GroupId(0), n), ShardKind::Copy(Density::Dense));
+            let planned = Shard::planned(id, kind, None, Range::NONE, period);
+            Shard { last_error: error.map(str::to_owned), claims: 2, ..planned }
+        };
+        let mut shards: Vec<Shard> = (0..7).map(|n| shard(n, Some("stalled: why"))).collect();
+        shards.push(shard(8, None));
+        shards[0].state = ShardState::Done;
+        let lines = trouble_lines(shards.iter());
+        assert_eq!(lines.len(), 6, "{lines:?}");
+        assert!(
+            lines[0].contains("copy-00000000-0001 (claimed 2 times") && lines[0].contains("stalled: why")
+        );
+        assert!(lines[5].starts_with("1 more"), "{lines:?}");
     }
 
     #[test]

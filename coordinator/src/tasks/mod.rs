@@ -5,6 +5,7 @@ mod create;
 mod describe;
 mod kept;
 mod list_shards;
+mod rebalance;
 mod show;
 
 use tdferry_common::spec::TaskName;
@@ -14,6 +15,7 @@ pub(crate) use change::{delete, retry, set_control};
 pub(crate) use create::{MemorySecrets, copy, create, export};
 pub(crate) use kept::Kept;
 pub(crate) use list_shards::{ShardShown, ShardsAsked, list_shards};
+pub(crate) use rebalance::rebalance;
 pub(crate) use show::{TaskShown, list, show, show_fresh};
 
 fn no_such(task: &TaskName) -> ApiError {

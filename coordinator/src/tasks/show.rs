@@ -8,7 +8,7 @@ use tdferry_common::task::{Control, Cutoff, Found, Phase, TaskState};
 use tdferry_proto::status::ApiError;
 use tokio::time::timeout;
 
-use super::describe::{Seen, waiting_lines, words};
+use super::describe::{Seen, trouble_lines, waiting_lines, words};
 use super::{Kept, no_such};
 use crate::progress::{Progress, Tally, progress, tally};
 use crate::record::WaitingRecord;
@@ -39,6 +39,8 @@ pub(crate) struct TaskShown {
     pub(crate) cutoff: Option<Cutoff>,
     pub(crate) found: Option<Found>,
     pub(crate) waiting: Vec<String>,
+    /// What went wrong and is tried again.
+    pub(crate) troubles: Vec<String>,
 }
 
 impl TaskShown {
@@ -93,7 +95,7 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
     let (control, stored) = (task.control.as_ref()?.value, &task.spec.as_ref()?.value);
     let waiting = waiting_for(mirror, name);
     let holders = task.leases().map(|lease| lease.worker).collect();
-    let workers = mirror.workers().filter(|worker| !worker.draining).count();
+    let workers = mirror.taking().count();
     let words = words(&Seen { state, control, holders, waiting: waiting.clone(), workers });
     let tally = tally(task.current().map(|shard| &shard.shard));
     let mut shown = TaskShown {
@@ -113,6 +115,7 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
         cutoff: state.planned().map(|planned| planned.cutoff),
         found: state.planned().map(|planned| planned.found),
         waiting: waiting_lines(&waiting),
+        troubles: trouble_lines(task.current().map(|shard| &shard.shard)),
     };
     add_spec(&mut shown, stored);
     Some(shown)

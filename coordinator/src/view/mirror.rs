@@ -1,6 +1,6 @@
 //! What the mirror holds, and how one change goes in. Pure: it asks nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tdferry_common::id::{Epoch, PlanId, ShardId, WorkerId};
@@ -11,7 +11,8 @@ use tdferry_common::task::{Control, TaskState};
 use super::Change;
 use crate::keys::Key;
 use crate::record::{
-    Damage, LeaseRecord, WorkerRecord, decode_control, decode_fence, decode_shard, decode_spec, decode_state,
+    Damage, Drains, LeaseRecord, Rebalance, WorkerRecord, decode_control, decode_fence, decode_shard,
+    decode_spec, decode_state,
 };
 use crate::store::{Revision, StoredShard, Versioned};
 
@@ -22,6 +23,9 @@ pub(crate) struct Mirror {
     revision: i64,
     tasks: BTreeMap<TaskName, TaskEntry>,
     workers: BTreeMap<WorkerId, Versioned<WorkerRecord>>,
+    drains: Drains,
+    /// Tasks of which idle workers are to get part of what others hold.
+    rebalances: BTreeSet<TaskName>,
     /// Keys whose records cannot be read, and why.
     damaged: BTreeMap<Vec<u8>, Damage>,
     /// What our own answers brought before the watch did, by key: an older event must not undo it.
@@ -77,6 +81,26 @@ impl Mirror {
 
     pub(crate) fn worker(&self, worker: WorkerId) -> Option<&WorkerRecord> {
         self.workers.get(&worker).map(|worker| &worker.value)
+    }
+
+    /// What an operator wants to hold nothing.
+    pub(crate) fn drains(&self) -> &Drains {
+        &self.drains
+    }
+
+    /// Whether an operator wants a worker to hold nothing.
+    pub(crate) fn is_drained(&self, worker: WorkerId) -> bool {
+        self.worker(worker).is_some_and(|worker| self.drains.concern(worker))
+    }
+
+    /// Workers that take leases.
+    pub(crate) fn taking(&self) -> impl Iterator<Item = &WorkerRecord> {
+        self.workers().filter(|worker| !worker.draining && !self.drains.concern(worker))
+    }
+
+    /// Whether an operator asked that idle workers get part of what others hold of a task.
+    pub(crate) fn is_to_be_rebalanced(&self, task: &TaskName) -> bool {
+        self.rebalances.contains(task)
     }
 
     #[cfg(test)]
@@ -145,6 +169,11 @@ impl Mirror {
         let changed = Revision(change.changed);
         match key {
             Key::Format | Key::Coordinator(_) => {}
+            Key::Drains => self.drains = Drains::decode(value)?,
+            Key::Rebalance(task) => {
+                Rebalance::decode(value)?;
+                self.rebalances.insert(task);
+            }
             Key::Worker(id) => {
                 let value = WorkerRecord::decode(value)?;
                 self.workers.insert(id, Versioned { value, changed });
@@ -187,6 +216,11 @@ impl Mirror {
         let task = match &key {
             Key::Format | Key::Coordinator(_) => return,
             Key::Worker(id) => return drop(self.workers.remove(id)),
+            Key::Drains => return self.drains = Drains::default(),
+            Key::Rebalance(task) => {
+                self.rebalances.remove(task);
+                return;
+            }
             Key::Spec(task) | Key::State(task) | Key::Control(task) | Key::Fence(task) => task.clone(),
             Key::Group(task, ..) | Key::Shard(task, ..) | Key::Lease(task, ..) => task.clone(),
         };
@@ -264,6 +298,7 @@ impl TaskEntry {
                 }
             }
             Key::Group(..) | Key::Format | Key::Coordinator(_) | Key::Worker(_) => {}
+            Key::Drains | Key::Rebalance(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Shards that fail, and what brings them back.
 
 use tdferry_proto::v1::{self, Ending, Verdict};
+use tokio::time::Instant;
 
 use crate::world::{Fake, World, create, ended, get, until, until_state};
 
@@ -54,6 +55,61 @@ async fn a_shard_that_is_claimed_five_times_without_a_commit_fails_alone_with_it
     assert!(task.reason.contains("5 times") && task.reason.contains("disk of the moon"), "{}", task.reason);
     admin.retry_shard(v1::RetryShardRequest { task: "t".into(), shard: String::new() }).await.unwrap();
     worker.work_until(&admin, "t", "completed").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poisoned_shard_is_tried_ever_later_fails_alone_and_is_brought_back_by_its_id() {
+    let (_world, coordinator, mut admin) = World::alone().await;
+    create(&mut admin, "t", &[("schema", "none")]).await;
+    let mut worker = Fake::register(&coordinator, 1).await;
+    for _ in 0..2 {
+        let lease = worker.claim_one().await;
+        worker.finish(&lease).await;
+    }
+    until_state(&admin, "t", "copying").await;
+    let mut leases = worker.claim(64).await.leases;
+    let mut poison = leases.pop().unwrap();
+    let id = poison.shard.as_ref().unwrap().id.clone();
+    for other in &leases {
+        worker.finish(other).await;
+    }
+    let mut waits = Vec::new();
+    for attempt in 1..=5 {
+        worker.beat(&[&poison]).await;
+        assert_eq!(poison.shard.as_ref().unwrap().claims, attempt);
+        worker.commit(ended(&poison, Ending::Erred, "the row from hell")).await;
+        let erred = Instant::now();
+        assert!(get(&mut admin, "t").await.troubles[0].contains("the row from hell"));
+        if attempt < 5 {
+            poison = until("the next attempt", || {
+                let mut worker = worker.clone();
+                async move {
+                    worker.beat(&[]).await;
+                    worker.claim(1).await.leases.pop()
+                }
+            })
+            .await;
+            assert_eq!(poison.shard.as_ref().unwrap().id, id);
+            waits.push(erred.elapsed());
+        }
+    }
+    let step = World::timing().heartbeat;
+    assert!(waits.iter().zip(1..).all(|(wait, n)| *wait >= step * n && *wait < step * (n + 1)), "{waits:?}");
+    let task = until("poisoned", || {
+        let (mut worker, mut admin) = (worker.clone(), admin.clone());
+        async move {
+            worker.beat(&[]).await;
+            assert!(worker.claim(1).await.leases.is_empty());
+            Some(get(&mut admin, "t").await).filter(|task| task.terminal)
+        }
+    })
+    .await;
+    let progress = task.progress.unwrap();
+    assert_eq!((progress.shards_failed, progress.shards_done + 1), (1, progress.shards), "it fails alone");
+    assert!(task.reason.contains(&id) && task.reason.contains("the row from hell"), "{}", task.reason);
+    let retry = v1::RetryShardRequest { task: "t".into(), shard: id.clone() };
+    assert_eq!(admin.retry_shard(retry).await.unwrap().into_inner().retried, 1);
+    assert_eq!(worker.work_until(&admin, "t", "completed").await, [id]);
 }
 
 #[tokio::test(start_paused = true)]

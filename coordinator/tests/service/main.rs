@@ -4,6 +4,7 @@
 mod admin;
 mod bad_input;
 mod control;
+mod draining;
 mod failing;
 mod path;
 mod sessions;

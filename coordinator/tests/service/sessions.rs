@@ -116,6 +116,20 @@ async fn a_worker_that_beats_and_never_commits_loses_its_lease() {
         assert!(started.elapsed() < Duration::from_secs(700));
     }
     assert!(started.elapsed() >= World::timing().stall_floor);
+    let task = get(&mut admin, "t").await;
+    let told = &task.troubles[0];
+    for part in
+        ["shard schema", "stalled", "worker 0000000000000001 on h", "since 2023-11-14T22:13:2", "taken away"]
+    {
+        assert!(told.contains(part), "{told}");
+    }
+    let listed = v1::ListShardsRequest { task: "t".into(), ..Default::default() };
+    let shards = admin.list_shards(listed).await.unwrap().into_inner().shards;
+    let told = |view: &v1::ShardView| view.shard.as_ref().unwrap().last_error.starts_with("stalled: ");
+    assert_eq!(shards.iter().filter(|view| told(view)).count(), 1);
+    // another takes it up after a while, and a stall counts as an attempt
+    let again = Fake::register(&coordinator, 2).await.claim_one().await;
+    assert_eq!(again.shard.unwrap().claims, 2);
 }
 
 #[tokio::test(start_paused = true)]

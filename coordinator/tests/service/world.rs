@@ -100,7 +100,7 @@ pub(crate) async fn until_state(admin: &Admin, name: &str, state: &str) -> TaskV
 }
 
 /// A worker made of plain calls.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fake {
     pub(crate) client: WorkerServiceClient<Channel>,
     pub(crate) id: u64,
@@ -109,17 +109,28 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) async fn register(coordinator: &Coordinator, id: u64) -> Self {
+        Self::register_with(coordinator, id, env!("CARGO_PKG_VERSION"), &[]).await.unwrap()
+    }
+
+    /// Of some version, carrying labels.
+    pub(crate) async fn register_with(
+        coordinator: &Coordinator,
+        id: u64,
+        version: &str,
+        labels: &[(&str, &str)],
+    ) -> Result<Self, tonic::Status> {
         let mut client = WorkerServiceClient::new(coordinator.channel().await);
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let request = v1::RegisterRequest {
             worker: id,
             host: "h".into(),
-            version: "1".into(),
+            version: version.into(),
             slots: 4,
-            ..Default::default()
+            labels: labels.collect(),
         };
-        let answer = client.register(request).await.unwrap().into_inner();
+        let answer = client.register(request).await?.into_inner();
         assert_eq!(answer.heartbeat_millis, 5_000);
-        Self { client, id, session: answer.session }
+        Ok(Self { client, id, session: answer.session })
     }
 
     /// The same worker, calling another coordinator.

@@ -5,6 +5,7 @@ use tdferry_proto::status::ApiError;
 use tdferry_proto::v1;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Response};
 
 use super::{Client, Peer};
 
@@ -46,6 +47,19 @@ impl Client {
     /// Until answered: only the answer tells whether the commit counts.
     pub(crate) async fn commit(&self, request: v1::CommitRequest) -> Result<v1::CommitResponse, ApiError> {
         let send = |mut peer: Peer, request| async move { peer.commit(request).await };
+        self.call(self.request_limit(), self.endless(), request, send).await
+    }
+
+    /// Until answered, as a commit. A coordinator of an earlier version cannot cut: its answer has no verdict.
+    pub(crate) async fn cut(&self, request: v1::CutRequest) -> Result<v1::CutResponse, ApiError> {
+        let send = |mut peer: Peer, request| async move {
+            match peer.cut(request).await {
+                Err(status) if status.code() == Code::Unimplemented => {
+                    Ok(Response::new(v1::CutResponse::default()))
+                }
+                answer => answer,
+            }
+        };
         self.call(self.request_limit(), self.endless(), request, send).await
     }
 

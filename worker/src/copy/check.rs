@@ -9,7 +9,7 @@ use tdferry_common::time::Period;
 use tokio::time::sleep;
 
 use super::Copy;
-use super::dense::{self, Step, Stretch};
+use super::dense::{self, Step, Stops, Stretch};
 use super::verdict::{self, Counted};
 use super::write::Wrote;
 use crate::counts;
@@ -100,6 +100,6 @@ async fn copy_tables(copy: &Copy, tables: &BTreeSet<String>) -> Worked<(u64, Wro
             all_wrote.add(wrote);
         }
     };
-    dense::copy(copy, stretches.into_iter(), step).await?;
+    dense::copy(copy, stretches.into_iter(), Stops::AtTheEnd, step).await?;
     Ok((all_read, all_wrote))
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::feed::{self, Closed, feed};
 use super::piece::Piece;
 use super::write::{Writer, Wrote, count};
-use super::{Copy, died};
+use super::{Copy, Through, died};
 use crate::lease::{Attempt, Ended, Outage, Worked, within};
 use crate::sizing::READ_AHEAD_BYTES;
 
@@ -22,6 +22,14 @@ use crate::sizing::READ_AHEAD_BYTES;
 pub(super) struct Stretch {
     pub(super) index: u32,
     pub(super) period: Period,
+}
+
+/// Where copying stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stops {
+    AtTheEnd,
+    /// Behind any block that is written, once a cut is asked for. What was read ahead is read again by whoever gets it.
+    ToBeCut,
 }
 
 /// What was done last.
@@ -43,8 +51,9 @@ enum Item {
 pub(super) async fn copy(
     copy: &Copy,
     stretches: impl Iterator<Item = Stretch> + Send + 'static,
+    stops: Stops,
     mut step: impl FnMut(Step),
-) -> Worked<()> {
+) -> Worked<Through> {
     let (sender, mut items) = feed(READ_AHEAD_BYTES);
     let reader = Reader {
         attempt: Arc::clone(&copy.attempt),
@@ -58,9 +67,14 @@ pub(super) async fn copy(
     let writer = &copy.writer;
     while let Some(item) = items.next().await {
         step(write(writer, &copy.attempt, item).await?);
+        if stops == Stops::ToBeCut && copy.attempt.is_to_be_cut() {
+            return Ok(Through::Cut);
+        }
         copy.attempt.ledger.room().await;
     }
-    reading.join_next().await.map_or(Ok(()), |read| read.unwrap_or_else(|error| Err(died(&error))))
+    let read =
+        reading.join_next().await.map_or(Ok(()), |read| read.unwrap_or_else(|error| Err(died(&error))));
+    read.map(|()| Through::Whole)
 }
 
 async fn write(writer: &Writer, attempt: &Attempt, item: Item) -> Worked<Step> {

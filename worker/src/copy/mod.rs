@@ -20,7 +20,7 @@ use crate::counts::{self, Counter};
 use crate::create;
 use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::structure::Layout;
-use dense::{Step, Stretch};
+use dense::{Step, Stops, Stretch};
 use write::Writer;
 
 /// What copying needs besides the attempt.
@@ -32,6 +32,15 @@ struct Copy {
     writer: Writer,
 }
 
+/// How far copying got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Through {
+    /// To the end.
+    Whole,
+    /// To where the shard is to be cut: all that was written is entered.
+    Cut,
+}
+
 /// Copies what is not yet copied, and checks the counts of all.
 pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finish> {
     let (source, sink) = (attempt.source().await?, attempt.sink().await?);
@@ -39,9 +48,12 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
     let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
     let copy = Copy { attempt, source, sink, layout: Arc::new(layout), writer };
     copy.prepare(density).await?;
-    match density {
+    let through = match density {
         Density::Dense => copy.dense().await?,
         Density::Sparse => sparse::copy(&copy, sparse::stable(&copy.layout)?).await?,
+    };
+    if through == Through::Cut {
+        return Ok(Finish::Cut);
     }
     check::run(&copy).await?;
     Ok(Finish::Commit)
@@ -66,7 +78,7 @@ impl Copy {
         Ok(())
     }
 
-    async fn dense(&self) -> Worked<()> {
+    async fn dense(&self) -> Worked<Through> {
         let ledger = &self.attempt.ledger;
         let (range, whole) = (self.attempt.shard().range, self.attempt.shard().period);
         let from = ledger.entry().offset;
@@ -74,7 +86,7 @@ impl Copy {
             let period = if index == from.index { whole.starting_at(from.next) } else { whole };
             Stretch { index, period }
         });
-        dense::copy(self, stretches, |step| {
+        dense::copy(self, stretches, Stops::ToBeCut, |step| {
             ledger.advance(|offset, totals| match step {
                 Step::Rows { index, next, read, bytes, wrote } => {
                     totals.read = totals.read.saturating_add(read);

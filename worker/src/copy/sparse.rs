@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::feed::{self, Closed, feed};
 use super::piece::Piece;
 use super::write::{Wrote, count};
-use super::{Copy, died};
+use super::{Copy, Through, died};
 use crate::lease::{Attempt, Ended, Outage, Worked, within};
 use crate::sizing::{self, READ_AHEAD_BYTES};
 use crate::structure::Layout;
@@ -39,7 +39,7 @@ struct Slice {
 }
 
 /// Copies the shard from its offset on.
-pub(super) async fn copy(copy: &Copy, stable: &Stable) -> Worked<()> {
+pub(super) async fn copy(copy: &Copy, stable: &Stable) -> Worked<Through> {
     let (sender, mut items) = feed(READ_AHEAD_BYTES);
     let reader = Reader {
         attempt: Arc::clone(&copy.attempt),
@@ -59,11 +59,18 @@ pub(super) async fn copy(copy: &Copy, stable: &Stable) -> Worked<()> {
                 slice.bytes += count(runs.byte_len());
                 slice.wrote.add(copy.writer.write(Piece::Many(runs)).await?);
             }
-            Item::Slice { to } => enter(&copy.attempt, std::mem::take(&mut slice), to),
+            Item::Slice { to } => {
+                enter(&copy.attempt, std::mem::take(&mut slice), to);
+                if copy.attempt.is_to_be_cut() {
+                    return Ok(Through::Cut);
+                }
+            }
         }
         copy.attempt.ledger.room().await;
     }
-    reading.join_next().await.map_or(Ok(()), |read| read.unwrap_or_else(|error| Err(died(&error))))
+    let read =
+        reading.join_next().await.map_or(Ok(()), |read| read.unwrap_or_else(|error| Err(died(&error))));
+    read.map(|()| Through::Whole)
 }
 
 fn enter(attempt: &Attempt, slice: Slice, to: u32) {

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use tdferry_common::lease::HeldLease;
 use tdferry_common::port::{PortError, PortResult, Side, Sink, Source};
 use tdferry_common::retry::Backoff;
 use tdferry_common::shard::Shard;
@@ -44,6 +46,25 @@ impl Attempt {
     ) -> Self {
         let ledger = Arc::new(Ledger::from_checkpoint(&claimed.lease.shard.checkpoint));
         Self { session, claimed, spec, ledger, orders, rng: Mutex::new(rng) }
+    }
+
+    /// The same attempt, gone on with what a cut left of its shard.
+    pub(super) fn on(&self, shard: Shard) -> Self {
+        let lease = HeldLease { shard, ..self.claimed.lease.clone() };
+        let rng = SmallRng::from_rng(&mut *self.rng.lock().unwrap_or_else(PoisonError::into_inner));
+        Self {
+            session: Arc::clone(&self.session),
+            claimed: Claimed { lease, ..self.claimed.clone() },
+            spec: self.spec.clone(),
+            ledger: Arc::clone(&self.ledger),
+            orders: self.orders.clone(),
+            rng: Mutex::new(rng),
+        }
+    }
+
+    /// Whether to stop at the next good place, so that the shard can be cut there.
+    pub(crate) fn is_to_be_cut(&self) -> bool {
+        self.orders.is_to_be_cut()
     }
 
     pub(crate) fn shard(&self) -> &Shard {

@@ -9,7 +9,7 @@ mod ledger;
 use std::sync::Arc;
 
 use rand::rngs::SmallRng;
-use tdferry_common::shard::{Outcome, ShardKind};
+use tdferry_common::shard::{Outcome, Shard, ShardKind};
 use tdferry_common::spec::Spec;
 use tokio::time::{sleep, timeout};
 
@@ -30,6 +30,8 @@ pub(crate) enum Finish {
     Commit,
     /// Nothing: the coordinator ended the lease with its answer.
     Told,
+    /// Where it stopped, so that its shard can be cut there; then it goes on.
+    Cut,
 }
 
 /// Works on a lease until its end, whatever that is.
@@ -57,13 +59,27 @@ async fn attempt(session: &Arc<Session>, claimed: Claimed, orders: Orders, rng: 
             return end(session, &mut committer, &ledger, Err(Ended::Erred(reason))).await;
         }
     };
-    let attempt = Arc::new(Attempt::new(Arc::clone(session), claimed, spec, orders.clone(), rng));
+    let mut attempt = Arc::new(Attempt::new(Arc::clone(session), claimed, spec, orders.clone(), rng));
     let ledger = Arc::clone(&attempt.ledger);
-    let worked = tokio::select! {
-        biased;
-        worked = Box::pin(perform(Arc::clone(&attempt))) => worked,
-        ended = committer.keep(&ledger) => Err(ended),
-        () = overdue(session, &orders) => Err(Ended::Drained),
+    let worked = loop {
+        let worked = tokio::select! {
+            biased;
+            worked = Box::pin(perform(Arc::clone(&attempt))) => worked,
+            ended = committer.keep(&ledger) => Err(ended),
+            () = overdue(session, &orders) => Err(Ended::Drained),
+        };
+        if worked != Ok(Finish::Cut) {
+            break worked;
+        }
+        let left = tokio::select! {
+            biased;
+            left = cut(&mut committer, &attempt, &orders) => left,
+            () = overdue(session, &orders) => Err(Ended::Drained),
+        };
+        match left {
+            Ok(left) => attempt = Arc::new(attempt.on(left)),
+            Err(ended) => break Err(ended),
+        }
     };
     let drained = worked == Err(Ended::Drained);
     let ending = end(session, &mut committer, &ledger, worked);
@@ -89,6 +105,27 @@ async fn perform(attempt: Arc<Attempt>) -> Worked<Finish> {
     }
 }
 
+/// Commits where the work stopped and has the shard cut there; what is left to this lease.
+async fn cut(committer: &mut Committer, attempt: &Attempt, orders: &Orders) -> Worked<Shard> {
+    let before = attempt.shard();
+    let Some(order) = orders.take_cut() else { return Ok(before.clone()) };
+    let Some(left) = committer.cut(&attempt.ledger, order).await? else {
+        tracing::debug!("the coordinator cannot cut; the shard stays whole");
+        return Ok(before.clone());
+    };
+    let (tables, period) = (left.range, left.period);
+    let inside = (tables.from, period.from) == (before.range.from, before.period.from)
+        && tables.to <= before.range.to
+        && period.to <= before.period.to;
+    if !inside {
+        return Err(Ended::Erred(format!(
+            "a cut left {tables:?} × {period}, which is not inside of what was held"
+        )));
+    }
+    tracing::info!(from = tables.from, to = tables.to, %period, "lease goes on with what a cut left");
+    Ok(left)
+}
+
 /// Returns when a drain was ordered and the work did not come to a good place in time.
 async fn overdue(session: &Session, orders: &Orders) {
     orders.draining().await;
@@ -99,7 +136,7 @@ async fn overdue(session: &Session, orders: &Orders) {
 async fn end(session: &Session, committer: &mut Committer, ledger: &Ledger, worked: Worked<Finish>) {
     let totals = ledger.totals();
     let told = match worked {
-        Ok(Finish::Told) => Ok(()),
+        Ok(Finish::Told | Finish::Cut) => Ok(()),
         Ok(Finish::Commit) => committer.end(ledger, Outcome::Done).await,
         Err(Ended::Drained) => committer.push(ledger).await,
         Err(ended) => Err(ended),

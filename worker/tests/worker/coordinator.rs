@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tdferry_common::id::{ClaimId, Epoch, ShardId};
 use tdferry_common::lease::LeaseKey;
-use tdferry_common::shard::{Checkpoint, Shard, ShardEvent, ShardState};
+use tdferry_common::shard::{Checkpoint, Range, Shard, ShardEvent, ShardState};
+use tdferry_common::time::Period;
 use tdferry_proto::v1;
 use tokio::sync::watch;
 use tonic::Status;
@@ -42,6 +43,12 @@ pub(crate) struct State {
     pub(crate) survey: Vec<v1::SurveyRequest>,
     /// To be answered at the next heartbeat.
     pub(crate) directives: Vec<(ShardId, v1::Directive)>,
+    /// What a cut leaves to its shard: the first index and the first moment given away.
+    pub(crate) cuts_at: Option<(u32, i64)>,
+    /// It is of a version that cannot cut.
+    pub(crate) cannot_cut: bool,
+    /// Every cut that came.
+    pub(crate) cuts: Vec<v1::CutRequest>,
     /// So many answers to commits get lost after they were taken.
     pub(crate) lose_answers: usize,
     /// Nothing is answered.
@@ -183,6 +190,31 @@ impl State {
         (v1::Verdict::Committed, String::new())
     }
 
+    /// Commits, shrinks the shard, and puts up the rest of its subtables or of its time.
+    pub(crate) fn cut(&mut self, request: v1::CutRequest) -> v1::CutResponse {
+        self.cuts.push(request.clone());
+        let v1::CutRequest { key, fence, checkpoint, .. } = request;
+        let id: ShardId = key.clone().unwrap().shard.parse().unwrap();
+        let commit = v1::CommitRequest { key, fence, checkpoint, ..Default::default() };
+        let (verdict, message) = self.commit(commit);
+        if let Some((index, moment)) = self.cuts_at.take() {
+            let parent = self.shards.get_mut(&id).unwrap();
+            let (range, period) = (parent.shard.range, parent.shard.period);
+            let given = match index < range.to {
+                true => (Range { from: index, to: range.to }, period),
+                false => (range, Period { from: moment, to: period.to }),
+            };
+            let mut child = parent.clone();
+            child.shard =
+                Shard::planned(id.child(3), parent.shard.kind, parent.shard.group, given.0, given.1);
+            parent.shard.range.to = index.min(range.to);
+            parent.shard.period.to = if index < range.to { period.to } else { moment };
+            self.shards.insert(child.shard.id.clone(), child);
+        }
+        let shard = self.shards[&id].shard.clone();
+        v1::CutResponse { verdict: verdict.into(), message, shard: Some(shard.into()) }
+    }
+
     pub(crate) fn beat(&mut self, request: v1::HeartbeatRequest) -> v1::HeartbeatResponse {
         if request.session != self.session {
             return v1::HeartbeatResponse { session_lost: true, directives: Vec::new() };
@@ -196,6 +228,7 @@ impl State {
             directives.extend(directive.map(|directive| v1::LeaseDirective {
                 lease: Some(held.clone()),
                 directive: directive.into(),
+                cut: Some(v1::CutOrder { children: 1, least_rows: 7 }),
             }));
         }
         self.heartbeats.push(request);

@@ -84,6 +84,23 @@ impl WorkerService for Coordinator {
         }
     }
 
+    async fn cut(&self, request: Request<v1::CutRequest>) -> Answer<v1::CutResponse> {
+        let mut state = self.state();
+        state.reachable()?;
+        if state.cannot_cut {
+            return Err(Status::unimplemented("what is a cut?"));
+        }
+        let answer = state.cut(request.into_inner());
+        let lost = state.lose_answers > 0;
+        state.lose_answers = state.lose_answers.saturating_sub(1);
+        drop(state);
+        self.acted();
+        match lost {
+            true => Err(Status::unavailable("the answer got lost")),
+            false => Ok(Response::new(answer)),
+        }
+    }
+
     async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answer<v1::ReleaseResponse> {
         let mut state = self.state();
         state.reachable()?;

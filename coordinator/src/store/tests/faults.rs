@@ -27,6 +27,8 @@ pub(crate) enum Mutant {
     None,
     NoEpochGuard,
     LostAnswerIsFailure,
+    /// The children of a cut reach into what the parent keeps.
+    CutOverlaps,
 }
 
 /// Faults that wait to happen, in order, and requests that are under way.

@@ -15,10 +15,12 @@ use super::env::{self, Env, PLAN, ROWS, Worker, after, finished};
 use super::faults::{Fault, Mutant};
 use super::log::log;
 use crate::invariant::{self, History};
-use crate::store::{Claim, Claimed, Commit, Committed, Retried, Store, StoreError, StoredShard};
+use crate::planner::{Recut, Wanted, recut};
+use crate::store::{Claim, Claimed, Commit, Committed, Cut, Retried, Store, StoreError, StoredShard};
 
 const WORKERS: usize = 3;
-const SHARDS: usize = 2;
+/// Two to begin with; more as they are cut.
+const SHARDS: usize = 6;
 
 /// One step of a history.
 #[derive(Debug, Clone)]
@@ -32,6 +34,12 @@ enum Step {
     Commit {
         who: Who,
         rows: i64,
+    },
+    /// A worker commits more rows and has its shard cut there.
+    Cut {
+        who: Who,
+        rows: i64,
+        wanted: Wanted,
     },
     /// A worker ends its lease.
     End {
@@ -104,6 +112,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (who(), any::<bool>()).prop_map(|(who, fresh)| Step::Claim { who, fresh }),
         10 => (who(), 0..ROWS).prop_map(|(who, rows)| Step::Commit { who, rows }),
+        8 => (who(), 1..ROWS / 4, 1_u32..4, 1_u64..8).prop_map(|(who, rows, children, least_rows)| {
+            Step::Cut { who, rows, wanted: Wanted { children, least_rows } }
+        }),
         2 => (who(), how).prop_map(|(who, how)| Step::End { who, how }),
         2 => who().prop_map(|who| Step::Release { who }),
         3 => (0..WORKERS).prop_map(|worker| Step::SessionEnds { worker }),
@@ -126,7 +137,15 @@ struct Holding {
     /// The shard as the worker knows it to be stored.
     known: Shard,
     /// Asked for, and not known to be stored or refused.
-    pending: Option<(Checkpoint, Option<Outcome>)>,
+    pending: Option<Pending>,
+}
+
+/// A commit that may or may not be stored.
+#[derive(Debug, Clone)]
+struct Pending {
+    checkpoint: Checkpoint,
+    outcome: Option<Outcome>,
+    recut: Option<Recut>,
 }
 
 /// The world of one history.
@@ -134,12 +153,15 @@ struct World {
     env: Env,
     stores: [Store; 2],
     workers: Vec<Worker>,
+    /// Those that were cut off come behind.
     shards: Vec<ShardId>,
     holdings: BTreeMap<(usize, usize), Holding>,
     last_seen: BTreeMap<(usize, usize), StoredShard>,
     /// What was answered with a yes, and what with a no.
     stored: BTreeSet<(ShardId, Epoch, u64)>,
     refused: Vec<Asked>,
+    /// Children take a little of what their parents keep.
+    overlaps: bool,
 }
 
 impl World {
@@ -155,14 +177,19 @@ impl World {
         }
         let (holdings, last_seen) = (BTreeMap::new(), BTreeMap::new());
         let (stored, refused) = (BTreeSet::new(), Vec::new());
-        Self { env, stores, workers, shards, holdings, last_seen, stored, refused }
+        let overlaps = mutant == Mutant::CutOverlaps;
+        Self { env, stores, workers, shards, holdings, last_seen, stored, refused, overlaps }
     }
 
     async fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Claim { who, fresh } => self.claim(&who, fresh).await,
-            Step::Commit { who, rows } => self.commit(&who, rows, None).await?,
-            Step::End { who, how } => self.commit(&who, 5, Some(how)).await?,
+            Step::Commit { who, rows } => self.commit(&who, |known| ask(known, rows, None)).await?,
+            Step::Cut { who, rows, wanted } => {
+                let overlaps = self.overlaps;
+                self.commit(&who, |known| ask_cut(known, rows, wanted, overlaps)).await?;
+            }
+            Step::End { who, how } => self.commit(&who, |known| ask(known, 5, Some(how))).await?,
             Step::Release { who } => self.release(&who).await,
             Step::SessionEnds { worker } => {
                 self.stores[0].revoke(self.workers[worker].session).await.unwrap();
@@ -202,11 +229,16 @@ impl World {
         self.stores[who.via].wire().faults.heal();
     }
 
+    /// A worker, and a shard of those there are by now.
+    fn at(&self, who: &Who) -> (usize, usize) {
+        (who.worker, who.shard % self.shards.len())
+    }
+
     async fn claim(&mut self, who: &Who, fresh: bool) {
-        let at = (who.worker, who.shard);
+        let at = self.at(who);
         let shard = match self.last_seen.get(&at) {
             Some(seen) if !fresh => seen.clone(),
-            _ => self.env.stored(PLAN, &self.shards[who.shard]).await,
+            _ => self.env.stored(PLAN, &self.shards[at.1]).await,
         };
         self.last_seen.insert(at, shard.clone());
         let (fence, worker) = (self.env.fence().await, self.workers[who.worker]);
@@ -224,23 +256,27 @@ impl World {
         }
     }
 
-    async fn commit(&mut self, who: &Who, rows: i64, how: Option<How>) -> Result<(), TestCaseError> {
-        let at = (who.worker, who.shard);
+    async fn commit(&mut self, who: &Who, ask: impl Fn(&Shard) -> Pending) -> Result<(), TestCaseError> {
+        let at = self.at(who);
         let Some(mut holding) = self.holdings.remove(&at) else { return Ok(()) };
-        let (checkpoint, outcome) = match holding.pending.take() {
-            Some(pending) => pending,
-            None => ask(&holding.known, rows, how),
-        };
-        let asked = Checkpoint { epoch: holding.held.key.epoch, ..checkpoint };
+        let pending = holding.pending.take().unwrap_or_else(|| ask(&holding.known));
+        let asked = Checkpoint { epoch: holding.held.key.epoch, ..pending.checkpoint };
         let HeldLease { key, fence, .. } = &holding.held;
-        let commit = Commit { key, plan: PLAN, fence: *fence, checkpoint: asked, outcome: outcome.clone() };
-        let committed = self.faulty(who).commit(commit).await;
+        let (plan, fence, outcome) = (PLAN, *fence, pending.outcome.clone());
+        let committed = match pending.recut.clone() {
+            Some(recut) => self.faulty(who).cut(Cut { key, plan, fence, checkpoint: asked, recut }).await,
+            None => self.faulty(who).commit(Commit { key, plan, fence, checkpoint: asked, outcome }).await,
+        };
         self.heal(who);
         match committed {
             Ok(Committed::Done | Committed::Already) => {
                 self.stored.insert((key.shard.clone(), key.epoch, asked.seq));
                 holding.known.checkpoint = asked;
-                if outcome.is_none() {
+                if let Some(Recut { range, period, estimate, children }) = pending.recut {
+                    holding.known = Shard { range, period, estimate, ..holding.known };
+                    self.shards.extend(children.into_iter().map(|child| child.id));
+                }
+                if pending.outcome.is_none() {
                     self.holdings.insert(at, holding);
                 }
             }
@@ -248,7 +284,7 @@ impl World {
                 self.refused.push((key.shard.clone(), key.epoch, asked));
             }
             Err(StoreError::Away { .. }) => {
-                holding.pending = Some((asked, outcome));
+                holding.pending = Some(pending);
                 self.holdings.insert(at, holding);
             }
             Err(other) => return Err(TestCaseError::fail(other.to_string())),
@@ -257,18 +293,21 @@ impl World {
     }
 
     async fn release(&mut self, who: &Who) {
-        let Some(holding) = self.holdings.remove(&(who.worker, who.shard)) else { return };
+        let Some(holding) = self.holdings.remove(&self.at(who)) else { return };
         let released = self.faulty(who).release(&holding.held.key).await;
         self.heal(who);
         assert!(matches!(released, Ok(()) | Err(StoreError::Away { .. })), "{released:?}");
     }
 
     async fn stall(&mut self, shard: usize, via: usize) {
-        let shard = self.env.stored(PLAN, &self.shards[shard]).await;
+        let shard = self.env.stored(PLAN, &self.shards[shard % self.shards.len()]).await;
         let listed = crate::view::list_once(&self.stores[via]).await.unwrap();
         let lease = listed.task(&self.env.task).and_then(|task| task.lease(&shard.shard.id).cloned());
         if let Some(lease) = lease {
-            self.stores[via].delete_lease(&lease, &shard).await.unwrap();
+            match via {
+                0 => self.stores[via].delete_lease(&lease, &shard).await.unwrap(),
+                _ => self.stores[via].stall(&lease, &shard, "it stood still".into()).await.unwrap(),
+            };
         }
     }
 
@@ -292,14 +331,26 @@ impl World {
 }
 
 /// What a worker that copied some rows asks for.
-fn ask(known: &Shard, rows: i64, how: Option<How>) -> (Checkpoint, Option<Outcome>) {
+fn ask(known: &Shard, rows: i64, how: Option<How>) -> Pending {
     let reason = || "as planted".to_owned();
-    match how {
+    let (checkpoint, outcome) = match how {
         None => (after(known, rows), None),
         Some(How::Done) => (finished(known), Some(Outcome::Done)),
         Some(How::Erred) => (after(known, rows), Some(Outcome::Erred { reason: reason() })),
         Some(How::Failed) => (after(known, rows), Some(Outcome::Failed { reason: reason() })),
+    };
+    Pending { checkpoint, outcome, recut: None }
+}
+
+/// The same and a cut, where there is something to cut.
+fn ask_cut(known: &Shard, rows: i64, wanted: Wanted, overlaps: bool) -> Pending {
+    let checkpoint = after(known, rows);
+    let mut recut = recut(known, &checkpoint, wanted);
+    for child in recut.iter_mut().flat_map(|recut| &mut recut.children).filter(|_| overlaps) {
+        child.period.from -= 1;
+        child.checkpoint.offset.next -= 1;
     }
+    Pending { checkpoint, outcome: None, recut }
 }
 
 /// Runs a history and holds what it left against everything that was promised.
@@ -330,19 +381,21 @@ fn histories() -> impl Strategy<Value = Vec<Step>> {
 
 #[test]
 fn any_interleaving_leaves_what_some_honest_order_leaves() {
-    let (mut commits, mut leases) = (0, 0);
-    let count = std::cell::RefCell::new((&mut commits, &mut leases));
+    let (mut commits, mut leases, mut cuts) = (0, 0, 0);
+    let count = std::cell::RefCell::new((&mut commits, &mut leases, &mut cuts));
     runner(CASES)
         .run(&histories(), |steps| {
             let history = run(steps, Mutant::None)?;
             let mut count = count.borrow_mut();
             *count.0 += history.commits.len();
             *count.1 += history.leases;
+            *count.2 += history.cuts;
             Ok(())
         })
         .unwrap();
     // a test whose histories hardly ever commit would show nothing
     assert!(commits > CASES as usize && leases > CASES as usize, "{commits} commits under {leases} leases");
+    assert!(cuts > CASES as usize / 4, "{cuts} cuts");
 }
 
 /// Enough for each planted fault to be found many times over; a few seconds.
@@ -359,6 +412,12 @@ fn is_found(mutant: Mutant) -> String {
 fn a_store_that_forgets_the_epoch_is_found_out() {
     let why = is_found(Mutant::NoEpochGuard);
     assert!(why.contains("S1 is broken"), "{why}");
+}
+
+#[test]
+fn a_cut_whose_children_overlap_it_is_found_out() {
+    let why = is_found(Mutant::CutOverlaps);
+    assert!(why.contains("S5 is broken"), "{why}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! cut.
 
 use tdferry_common::lease::HeldLease;
-use tdferry_common::shard::{Range, Shard};
+use tdferry_common::shard::Shard;
 use tdferry_common::time::Period;
 
+use crate::planner::Recut;
 use crate::store::tests::env::{Env, PLAN, ROWS, after};
 use crate::store::tests::faults::Fault;
 use crate::store::{Committed, Cut};
@@ -23,9 +24,12 @@ fn cut(held: &HeldLease) -> Cut<'_> {
         plan: PLAN,
         fence: held.fence,
         checkpoint: after(shard, 10),
-        range: Range { ..shard.range },
-        period: Period { from: 0, to: 60 },
-        children: vec![child],
+        recut: Recut {
+            range: shard.range,
+            period: Period { from: 0, to: 60 },
+            estimate: shard.estimate,
+            children: vec![child],
+        },
     }
 }
 

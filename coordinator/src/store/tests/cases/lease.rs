@@ -30,7 +30,23 @@ pub(crate) async fn a_late_release_leaves_the_next_holder_alone(env: Env) {
     assert_eq!(env.commit(&env.b, &heir, after(&heir.shard, 1)).await, Committed::Done);
 }
 
-pub(crate) async fn a_stalled_lease_is_ended(env: Env) {
+pub(crate) async fn a_stalled_lease_is_ended_and_its_shard_says_why(env: Env) {
+    let held = env.held().await;
+    let shard = env.stored(PLAN, &held.key.shard).await;
+    env.plant(Fault::AnswerLost);
+    assert_eq!(env.a.stall(&seen(&held), &shard, "it stood still".into()).await.unwrap(), LeaseEnded::Ended);
+    let told = env.stored(PLAN, &held.key.shard).await;
+    assert_eq!((told.shard.last_error.as_deref(), told.shard.claims), (Some("it stood still"), 1));
+    assert_eq!(env.commit(&env.b, &held, after(&held.shard, 1)).await, Committed::Fenced);
+    let heir = env.claim(&env.b, &told, env.worker(2).await).await;
+    // whoever stalled one lease has nothing to say about the next
+    assert_eq!(env.a.stall(&seen(&held), &shard, "again".into()).await.unwrap(), LeaseEnded::Ended);
+    assert_eq!(env.commit(&env.b, &heir, after(&heir.shard, 1)).await, Committed::Done);
+    let moved = env.a.stall(&seen(&heir), &told, "no".into()).await.unwrap();
+    assert_eq!(moved, LeaseEnded::Alive, "its shard moved on");
+}
+
+pub(crate) async fn an_orphan_lease_is_ended(env: Env) {
     let held = env.held().await;
     let shard = env.stored(PLAN, &held.key.shard).await;
     env.plant(Fault::AnswerLost);

@@ -4,6 +4,7 @@ use tdferry_common::id::PlanId;
 use tdferry_common::shard::{Outcome, ShardState};
 use tdferry_common::task::{Control, Phase, TaskEvent, TaskState};
 
+use crate::planner::Recut;
 use crate::store::tests::env::{Env, PLAN, after, plan, shards};
 use crate::store::tests::faults::Fault;
 use crate::store::{Committed, ControlSet, Created, Cut, Deleted, Retried, StatePut, Swept};
@@ -60,9 +61,12 @@ pub(crate) async fn a_phase_ends_only_if_no_shard_was_added_meanwhile(env: Env) 
         plan: PLAN,
         fence: held.fence,
         checkpoint: after(&held.shard, 1),
-        range: held.shard.range,
-        period: held.shard.period,
-        children: vec![],
+        recut: Recut {
+            range: held.shard.range,
+            period: held.shard.period,
+            estimate: held.shard.estimate,
+            children: vec![],
+        },
     };
     assert_eq!(env.b.cut(cut).await.unwrap(), Committed::Done);
     assert_eq!(env.a.put_state(&env.task, &read, &next).await.unwrap(), StatePut::Changed);
