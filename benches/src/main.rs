@@ -13,6 +13,7 @@ mod plain;
 mod process;
 mod report;
 mod rounds;
+mod scale;
 mod servers;
 mod tdferry;
 
@@ -63,6 +64,8 @@ struct Compare {
 enum Verb {
     /// Peak memory of a worker: one subtable of 50,000,000 rows, then 1,000,000 subtables
     Memory(memory::MemoryArgs),
+    /// Planning 1,000,000 subtables, and 1,000 workers that claim and commit, on etcd and without databases
+    Scale(scale::ScaleArgs),
     /// The plain loop that copies, as the process that is measured
     #[command(hide = true)]
     Loop(plain::PlainArgs),
@@ -91,6 +94,7 @@ async fn run(cli: &Cli) -> Result<()> {
         Some(Verb::Memory(args)) => {
             memory::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
         }
+        Some(Verb::Scale(args)) => scale::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await,
         None => compare(cli).await,
     }
 }
