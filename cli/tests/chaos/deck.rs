@@ -1,0 +1,107 @@
+//! The kinds in an order that the seed decides, dealt so that each comes once before any comes again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::Result;
+use futures_util::future::join_all;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+use crate::cast::Cast;
+use crate::kinds::Kind;
+
+/// Kinds inflicted at the same time.
+const MOST_AT_ONCE: usize = 3;
+
+/// Kinds not yet dealt, the next one last.
+#[derive(Default)]
+pub(crate) struct Deck {
+    left: Vec<Kind>,
+    /// What was dealt, for whoever must understand a run that failed.
+    pub(crate) dealt: Vec<String>,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) rounds: usize,
+    pub(crate) rows: u64,
+    pub(crate) commits: usize,
+    pub(crate) leases: usize,
+    pub(crate) retried: usize,
+    /// How often each kind was inflicted, and how often its effect was seen.
+    pub(crate) kinds: BTreeMap<Kind, (u64, u64)>,
+}
+
+impl Deck {
+    fn next(&mut self, rng: &mut SmallRng, suits: impl Fn(Kind) -> bool) -> Option<Kind> {
+        if self.left.is_empty() {
+            self.left = Kind::all();
+            self.left.shuffle(rng);
+        }
+        let at = self.left.iter().rposition(|kind| suits(*kind))?;
+        Some(self.left.remove(at))
+    }
+
+    /// Inflicts some kinds at once that do not touch the same ground.
+    pub(crate) async fn wave(&mut self, cast: &Cast, rng: &mut SmallRng) -> Tally {
+        let mut kinds: Vec<Kind> = Vec::new();
+        for _ in 0..rng.random_range(1..=MOST_AT_ONCE) {
+            kinds.extend(self.next(rng, |kind| kinds.iter().all(|other| other.ground() != kind.ground())));
+        }
+        self.dealt.push(format!("{kinds:?}"));
+        println!("  {kinds:?}");
+        let inflicted = kinds.into_iter().map(|kind| {
+            let mut rng = SmallRng::seed_from_u64(rng.random());
+            async move { (kind, kind.inflict(cast, &mut rng).await) }
+        });
+        let mut tally = Tally::default();
+        for (kind, seen) in join_all(inflicted).await {
+            tally.inflicted(kind, seen);
+        }
+        tally
+    }
+}
+
+impl Tally {
+    fn inflicted(&mut self, kind: Kind, seen: Result<()>) {
+        let (times, observed) = self.kinds.entry(kind).or_default();
+        *times += 1;
+        match seen {
+            Ok(()) => *observed += 1,
+            Err(why) => println!("    {kind:?} is not counted: {why:#}"),
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rounds += other.rounds;
+        self.rows += other.rows;
+        self.commits += other.commits;
+        self.leases += other.leases;
+        self.retried += other.retried;
+        for (kind, (times, observed)) in other.kinds {
+            let sum = self.kinds.entry(kind).or_default();
+            *sum = (sum.0 + times, sum.1 + observed);
+        }
+    }
+
+    /// Kinds whose effect was seen.
+    pub(crate) fn observed(&self) -> usize {
+        self.kinds.values().filter(|(_, observed)| *observed > 0).count()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "rounds, rows          {}, {}", self.rounds, self.rows)?;
+        writeln!(f, "leases, commits       {}, {}", self.leases, self.commits)?;
+        writeln!(f, "poisoned and retried  {}", self.retried)?;
+        writeln!(f, "kinds seen            {} of {}", self.observed(), Kind::all().len())?;
+        for (kind, (times, observed)) in &self.kinds {
+            writeln!(f, "  {observed:>5} of {times:>3} {kind:?}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! Real processes under faults: `tdferry` itself, a real etcd of three members, stand-ins for the databases, a wire
+//! between each two. A seed decides data and faults; after each round every cell of the target equals the source, and
+//! the store's whole log keeps every promise.
+//!
+//! `TDFERRY_CHAOS_SECONDS=1800` sets how long faults are inflicted, `TDFERRY_CHAOS_SEED=7` which.
+
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a tally for whoever runs it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod actor;
+mod cast;
+mod deck;
+mod etcd;
+mod kinds;
+mod link;
+mod recorder;
+mod round;
+#[path = "../support/mod.rs"]
+mod support;
+mod wait;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rand::rngs::SmallRng;
+use rand::{SeedableRng, TryRngCore};
+use tokio::time::Instant;
+
+use cast::Cast;
+use deck::{Deck, Tally};
+
+/// How long faults are inflicted, unless told otherwise.
+const SECONDS: u64 = 180;
+const SECONDS_ENV: &str = "TDFERRY_CHAOS_SECONDS";
+const SEED_ENV: &str = "TDFERRY_CHAOS_SEED";
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_and_nothing_is_stuck_whatever_befalls_the_processes() {
+    let seed = number(SEED_ENV).unwrap_or_else(|| rand::rngs::OsRng.try_next_u64().unwrap());
+    let seconds = number(SECONDS_ENV).unwrap_or(SECONDS);
+    let folder = tempfile::Builder::new().prefix("tdferry-chaos-").tempdir().unwrap();
+    println!("seed {seed}, {seconds} s of faults, logs in {}", folder.path().display());
+    let mut deck = Deck::default();
+    let ran = run(folder.path().to_owned(), &mut deck, seed, Duration::from_secs(seconds)).await;
+    match ran {
+        Ok(tally) => println!("{tally}"),
+        Err(broken) => {
+            let logs = folder.keep();
+            let schedule = deck.dealt.join("\n  ");
+            panic!(
+                "{broken:#}\nseed {seed}; dealt were\n  {schedule}\nlogs are in {}\nto run it again: \
+                 {SEED_ENV}={seed} {SECONDS_ENV}={seconds} cargo test --package tdferry-cli --test chaos -- --nocapture",
+                logs.display()
+            );
+        }
+    }
+}
+
+async fn run(folder: std::path::PathBuf, deck: &mut Deck, seed: u64, time: Duration) -> Result<Tally> {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let cast = Cast::assemble(folder, seed).await.context("the cast does not come together")?;
+    let until = Instant::now() + time;
+    let mut tally = Tally::default();
+    let mut number = 0;
+    while Instant::now() < until {
+        tally.add(round::round(&cast, number, deck, &mut rng, until).await?);
+        number += 1;
+    }
+    Ok(tally)
+}
