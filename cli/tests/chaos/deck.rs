@@ -1,6 +1,6 @@
 //! The kinds in an order that the seed decides, dealt so that each comes once before any comes again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::cast::Cast;
 use crate::kinds::Kind;
+use crate::scenes::Scene;
 
 /// Kinds inflicted at the same time.
 const MOST_AT_ONCE: usize = 3;
@@ -19,6 +20,8 @@ const MOST_AT_ONCE: usize = 3;
 #[derive(Default)]
 pub(crate) struct Deck {
     left: Vec<Kind>,
+    /// Those of which nothing was seen: they are dealt once more.
+    again: BTreeSet<Kind>,
     /// What was dealt, for whoever must understand a run that failed.
     pub(crate) dealt: Vec<String>,
 }
@@ -31,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) commits: usize,
     pub(crate) leases: usize,
     pub(crate) retried: usize,
+    /// How often each scene came to its expected end.
+    pub(crate) scenes: BTreeMap<Scene, u64>,
     /// How often each kind was inflicted, and how often its effect was seen.
     pub(crate) kinds: BTreeMap<Kind, (u64, u64)>,
 }
@@ -40,6 +45,7 @@ impl Deck {
         if self.left.is_empty() {
             self.left = Kind::all();
             self.left.shuffle(rng);
+            self.again.clear();
         }
         let at = self.left.iter().rposition(|kind| suits(*kind))?;
         Some(self.left.remove(at))
@@ -59,6 +65,9 @@ impl Deck {
         });
         let mut tally = Tally::default();
         for (kind, seen) in join_all(inflicted).await {
+            if seen.is_err() && self.again.insert(kind) {
+                self.left.insert(0, kind);
+            }
             tally.inflicted(kind, seen);
         }
         tally
@@ -81,6 +90,9 @@ impl Tally {
         self.commits += other.commits;
         self.leases += other.leases;
         self.retried += other.retried;
+        for (scene, times) in other.scenes {
+            *self.scenes.entry(scene).or_default() += times;
+        }
         for (kind, (times, observed)) in other.kinds {
             let sum = self.kinds.entry(kind).or_default();
             *sum = (sum.0 + times, sum.1 + observed);
@@ -89,7 +101,7 @@ impl Tally {
 
     /// Kinds whose effect was seen.
     pub(crate) fn observed(&self) -> usize {
-        self.kinds.values().filter(|(_, observed)| *observed > 0).count()
+        self.kinds.values().filter(|(_, observed)| *observed > 0).count() + self.scenes.len()
     }
 }
 
@@ -98,9 +110,12 @@ impl fmt::Display for Tally {
         writeln!(f, "rounds, rows          {}, {}", self.rounds, self.rows)?;
         writeln!(f, "leases, commits       {}, {}", self.leases, self.commits)?;
         writeln!(f, "poisoned and retried  {}", self.retried)?;
-        writeln!(f, "kinds seen            {} of {}", self.observed(), Kind::all().len())?;
+        writeln!(f, "kinds seen            {} of {}", self.observed(), Kind::all().len() + Scene::ALL.len())?;
         for (kind, (times, observed)) in &self.kinds {
             writeln!(f, "  {observed:>5} of {times:>3} {kind:?}")?;
+        }
+        for (scene, times) in &self.scenes {
+            writeln!(f, "  {times:>5} of {times:>3} Scene({scene:?})")?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod kinds;
 mod link;
 mod recorder;
 mod round;
+mod scenes;
 #[path = "../support/mod.rs"]
 mod support;
 mod wait;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 
 use cast::Cast;
 use deck::{Deck, Tally};
+use scenes::Scene;
 
 /// How long faults are inflicted, unless told otherwise.
 const SECONDS: u64 = 180;
@@ -69,6 +71,10 @@ async fn run(folder: std::path::PathBuf, deck: &mut Deck, seed: u64, time: Durat
     let mut number = 0;
     while Instant::now() < until {
         tally.add(round::round(&cast, number, deck, &mut rng, until).await?);
+        let scene = Scene::ALL[number % Scene::ALL.len()];
+        deck.dealt.push(format!("{scene:?}"));
+        scene.play(&cast, number).await?;
+        *tally.scenes.entry(scene).or_default() += 1;
         number += 1;
     }
     Ok(tally)

@@ -61,8 +61,9 @@ pub(crate) async fn round(
 fn seed(cast: &Cast, database: &str, rng: &mut SmallRng) -> Result<String> {
     let mut told = Vec::new();
     for stable in 0..rng.random_range(1..=3) {
-        let (subtables, rows) = match rng.random_bool(0.6) {
-            true => (rng.random_range(60..120), rng.random_range(700..1_600)),
+        // the first is dense, and of so many subtables that the task outlasts the faults
+        let (subtables, rows) = match stable == 0 || rng.random_bool(0.5) {
+            true => (rng.random_range(400..700), rng.random_range(250..500)),
             false => (rng.random_range(300..900), rng.random_range(3..30)),
         };
         told.push(format!("{subtables} x {rows}"));
@@ -78,7 +79,7 @@ fn seed(cast: &Cast, database: &str, rng: &mut SmallRng) -> Result<String> {
     Ok(told.join(", "))
 }
 
-async fn create(cast: &Cast, task: &str) -> Result<()> {
+pub(crate) async fn create(cast: &Cast, task: &str) -> Result<()> {
     let dsn = |address| format!("taos+ws://root:${{env:{PASSWORD_ENV}}}@{address}/{task}");
     let (from, to) = (dsn(cast.to_source.address), dsn(cast.to_sink.address));
     let file = cast.folder.join(format!("{task}.toml"));

@@ -10,7 +10,6 @@ use tdferry_common::tdengine::{Action as Asked, action};
 use tdferry_standin::{Action, Armed, Fault, Moment, Server, SqlError, When};
 use tokio::time::{sleep, timeout};
 
-use crate::actor::PATIENCE;
 use crate::cast::{Cast, WORKERS};
 use crate::link::{Link, Way, Weather};
 use crate::wait::until;
@@ -19,6 +18,8 @@ use crate::wait::until;
 const AWAY: std::ops::Range<u64> = 500..4_000;
 /// Above a worker's limit for one write, a second, so that it must give up.
 const SLOW: Duration = Duration::from_millis(1_500);
+/// Within which a database is asked something, if anybody works.
+const TRAFFIC: Duration = Duration::from_secs(10);
 /// How often a fault strikes.
 const TIMES: u64 = 6;
 /// Codes of errors that pass, as many as are given within one fault.
@@ -86,7 +87,7 @@ impl Kind {
 
     pub(crate) async fn inflict(self, side: Side, cast: &Cast, rng: &mut SmallRng) -> Result<()> {
         let away = Duration::from_millis(rng.random_range(AWAY));
-        let strike = |action| struck(side, cast, vec![Fault::new(When::Any, action).times(TIMES)], PATIENCE);
+        let strike = |action| struck(side, cast, vec![Fault::new(When::Any, action).times(TIMES)], TRAFFIC);
         match self {
             Self::Restarted => restarted(side, cast, away).await,
             Self::Hung => hung(side, cast, away).await,
@@ -116,7 +117,7 @@ async fn restarted(side: Side, cast: &Cast, away: Duration) -> Result<()> {
     let marks = marks(cast).await;
     side.server(cast).suspend().await;
     sleep(away).await;
-    let seen = timeout(PATIENCE, waited(cast, &marks)).await.context("no worker waited for it");
+    let seen = timeout(TRAFFIC, waited(cast, &marks)).await.context("no worker waited for it");
     side.server(cast).resume().await?;
     seen
 }
@@ -148,7 +149,7 @@ async fn hung(side: Side, cast: &Cast, away: Duration) -> Result<()> {
     let marks = marks(cast).await;
     link.weather(Way::Back, Weather { held: true, ..Weather::default() });
     sleep(away).await;
-    let seen = timeout(PATIENCE, waited(cast, &marks)).await.context("no worker waited for it");
+    let seen = timeout(TRAFFIC, waited(cast, &marks)).await.context("no worker waited for it");
     link.heal();
     seen
 }

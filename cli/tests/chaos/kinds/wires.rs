@@ -8,7 +8,6 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use tokio::time::sleep;
 
-use crate::actor::PATIENCE;
 use crate::cast::{COORDINATORS, Cast, WORKERS};
 use crate::link::{Link, Way, Weather};
 use crate::wait::until;
@@ -18,6 +17,8 @@ const FOUL: std::ops::Range<u64> = 1_500..5_000;
 const LATE_MILLIS: std::ops::Range<u64> = 50..400;
 /// Bytes in a second on a slow wire.
 const RATES: std::ops::Range<u64> = 20_000..80_000;
+/// Within which something is on its way, if anything is.
+const TRAFFIC: Duration = Duration::from_secs(8);
 /// After how many bytes a wire is cut: less than a block of rows has.
 const CUT_WITHIN: std::ops::Range<usize> = 1..6_000;
 
@@ -147,7 +148,7 @@ async fn reset(links: &[&Link]) -> Result<()> {
     let before = sum(links, resets);
     links.iter().for_each(|link| link.reset());
     let seen = || async { (sum(links, resets) > before).then_some(()) };
-    until(PATIENCE, "a connection that was reset", seen).await
+    until(TRAFFIC, "a connection that was reset", seen).await
 }
 
 /// Seen: a connection that was cut at that byte.
@@ -157,7 +158,7 @@ async fn cut(links: &[&Link], way: Way, rng: &mut SmallRng) -> Result<()> {
         link.cut_after(way, rng.random_range(CUT_WITHIN));
     }
     let seen = || async { (sum(links, resets) > before).then_some(()) };
-    let seen = until(PATIENCE, "a connection that was cut", seen).await;
+    let seen = until(TRAFFIC, "a connection that was cut", seen).await;
     links.iter().for_each(|link| link.heal());
     seen
 }
@@ -170,7 +171,7 @@ async fn doubled(links: &[&Link]) -> Result<()> {
     // so that new connections are attempted
     links.iter().for_each(|link| link.reset());
     let seen = || async { (sum(links, doubled) > before).then_some(()) };
-    let seen = until(PATIENCE, "a connection that was attempted twice", seen).await;
+    let seen = until(TRAFFIC, "a connection that was attempted twice", seen).await;
     links.iter().for_each(|link| link.heal());
     seen
 }
