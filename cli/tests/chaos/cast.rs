@@ -2,7 +2,7 @@
 //! between each two that talk. All of them are this process's own, and end with it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -39,6 +39,14 @@ pub(crate) struct Cast {
     /// Between all workers and the sink.
     pub(crate) to_sink: Link,
     pub(crate) recorder: Recorder,
+    /// The time of day of some of them, where it can be set.
+    pub(crate) clock: Option<Clock>,
+}
+
+/// The time of day that some processes are shown instead of the machine's, through files that they read.
+pub(crate) struct Clock {
+    library: PathBuf,
+    folder: PathBuf,
 }
 
 /// A coordinator, its wires to each member of etcd, and its process, unless it is dead.
@@ -55,6 +63,41 @@ pub(crate) struct Worker {
     pub(crate) process: Mutex<Option<Actor>>,
 }
 
+impl Clock {
+    /// The worker with a clock of its own.
+    pub(crate) const WORKER: usize = WORKERS - 1;
+    /// The coordinator with a clock of its own.
+    pub(crate) const COORDINATOR: usize = COORDINATORS - 1;
+    pub(crate) const OF_WORKER: &str = "clock-of-worker";
+    pub(crate) const OF_COORDINATOR: &str = "clock-of-coordinator";
+
+    /// `None` where the library is not installed.
+    fn find(folder: &Path) -> Result<Option<Self>> {
+        let of_architecture = |entry: std::fs::DirEntry| entry.path().join("faketime/libfaketime.so.1");
+        let mut libraries = std::fs::read_dir("/usr/lib")?.flatten().map(of_architecture);
+        let library = libraries.find(|library| library.exists());
+        let clock = library.map(|library| Self { library, folder: folder.to_owned() });
+        if let Some(clock) = &clock {
+            clock.set(Self::OF_WORKER, 0)?;
+            clock.set(Self::OF_COORDINATOR, 0)?;
+        }
+        Ok(clock)
+    }
+
+    /// Shows another time, so many seconds away from the machine's.
+    pub(crate) fn set(&self, name: &str, seconds: i64) -> Result<()> {
+        Ok(std::fs::write(self.folder.join(name), format!("{seconds:+}"))?)
+    }
+
+    fn show(&self, name: &str, command: &mut Command) {
+        command
+            .env("LD_PRELOAD", &self.library)
+            .env("FAKETIME_TIMESTAMP_FILE", self.folder.join(name))
+            .env("FAKETIME_CACHE_DURATION", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+}
+
 impl Cast {
     /// Brings everybody on, in a folder where all their words stay.
     pub(crate) async fn assemble(folder: PathBuf, seed: u64) -> Result<Self> {
@@ -67,6 +110,7 @@ impl Cast {
             to_sink: Link::to(servers.target_standin().addr(), rng.random()).await?,
             coordinators: Vec::new(),
             workers: Vec::new(),
+            clock: Clock::find(&folder)?,
             folder,
             etcd,
             servers,
@@ -123,6 +167,9 @@ impl Cast {
             &heartbeat,
         ]);
         command.env("TDFERRY_ADVERTISE", format!("coordinator{index}"));
+        if let Some(clock) = self.clock.as_ref().filter(|_| index == Clock::COORDINATOR) {
+            clock.show(Clock::OF_COORDINATOR, &mut command);
+        }
         let actor = Actor::start(&format!("coordinator{index}"), command, &self.folder)?;
         let mut place = self.coordinators[index].process.lock().await;
         let actor = place.insert(actor);
@@ -149,6 +196,9 @@ impl Cast {
         let (urls, slots, label) = (urls.join(","), SLOTS.to_string(), format!("name=worker{index}"));
         let mut command = tdferry(&["worker", "--coordinator", &urls, "--slots", &slots, "--label", &label]);
         command.env(PASSWORD_ENV, "taosdata");
+        if let Some(clock) = self.clock.as_ref().filter(|_| index == Clock::WORKER) {
+            clock.show(Clock::OF_WORKER, &mut command);
+        }
         command
     }
 
@@ -162,6 +212,8 @@ impl Cast {
     /// Ends every fault: wires heal, who is stopped goes on, who is dead comes back.
     pub(crate) async fn heal(&self) -> Result<()> {
         self.links().for_each(Link::heal);
+        self.servers.source_standin().faults().clear();
+        self.servers.target_standin().faults().clear();
         self.servers.source_standin().resume().await?;
         self.servers.target_standin().resume().await?;
         for member in 0..MEMBERS {

@@ -33,6 +33,10 @@ use scenes::Scene;
 
 /// How long faults are inflicted, unless told otherwise.
 const SECONDS: u64 = 180;
+/// Kinds that a run which is long enough must have seen the effect of.
+const LEAST_KINDS: usize = 30;
+/// A shorter run must have seen one for so many seconds.
+const SECONDS_A_KIND: u64 = 15;
 const SECONDS_ENV: &str = "TDFERRY_CHAOS_SECONDS";
 const SEED_ENV: &str = "TDFERRY_CHAOS_SEED";
 
@@ -50,7 +54,11 @@ async fn nothing_is_lost_and_nothing_is_stuck_whatever_befalls_the_processes() {
     let mut deck = Deck::default();
     let ran = run(folder.path().to_owned(), &mut deck, seed, Duration::from_secs(seconds)).await;
     match ran {
-        Ok(tally) => println!("{tally}"),
+        Ok(tally) => {
+            println!("{tally}");
+            let least = usize::try_from(seconds / SECONDS_A_KIND).unwrap().min(LEAST_KINDS);
+            assert!(tally.observed() >= least, "only {} kinds had an effect: seed {seed}", tally.observed());
+        }
         Err(broken) => {
             let logs = folder.keep();
             let schedule = deck.dealt.join("\n  ");

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use serde_json::Value as Json;
 use tdferry_coordinator::invariant;
-use tdferry_standin::MetersSeed;
+use tdferry_standin::{Action, Fault, MetersSeed, When};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cast::{Cast, PASSWORD_ENV};
@@ -18,6 +18,8 @@ use crate::support::process::answer;
 const STUCK: Duration = Duration::from_secs(120);
 /// What each request to the sink takes while faults are inflicted, so that they hit writes in flight.
 const WRITE_MILLIS: std::ops::Range<u64> = 150..400;
+/// A small table is read by a query, a block, and the word that there is no more.
+const REQUESTS_OF_A_READ: u64 = 3;
 /// How often is asked how the task is.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 /// How many waves of faults one task gets at most.
@@ -36,7 +38,7 @@ pub(crate) async fn round(
     let task = format!("round{number}");
     let mut tally = Tally::default();
     let seeds = seed(cast, &task, rng)?;
-    cast.servers.slow_target(Duration::from_millis(rng.random_range(WRITE_MILLIS)));
+    slow(cast, rng);
     println!("{task}: {seeds}");
     create(cast, &task).await?;
     if rng.random_ratio(2, 3) {
@@ -48,13 +50,20 @@ pub(crate) async fn round(
         tally.add(deck.wave(cast, rng).await);
     }
     cast.heal().await?;
-    cast.servers.quick_target();
     ends(cast, &task, &mut tally).await?;
     equal(cast, &task, &mut tally).await?;
     promises(cast, &task, &mut tally).await?;
     clear(cast, &task).await?;
     tally.rounds += 1;
     Ok(tally)
+}
+
+/// Makes both sides answer late, so that faults hit reads and writes in flight: workers read ahead otherwise.
+fn slow(cast: &Cast, rng: &mut SmallRng) {
+    let late = |millis| Fault::new(When::Any, Action::Delay(Duration::from_millis(millis)));
+    let write = rng.random_range(WRITE_MILLIS);
+    cast.servers.target_standin().faults().add(late(write));
+    cast.servers.source_standin().faults().add(late(write / REQUESTS_OF_A_READ));
 }
 
 /// One to three stables, dense and sparse.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::actor::{Actor, PATIENCE};
 use crate::cast::{Cast, WORKERS};
 use crate::round::{ask, create, show};
+use crate::support::load::{Size, load};
 use crate::support::process::{run_args, tdferry};
 use crate::wait::until;
 
@@ -23,6 +24,8 @@ use crate::wait::until;
 const STEP: Duration = Duration::from_secs(120);
 /// What each request to the sink takes, so that things happen while rows flow.
 const WRITE: Duration = Duration::from_millis(150);
+/// Enough subtables to be altered half-way.
+const SIZE: Size = Size { dense: 250, dense_rows: 60, sparse: 100, sparse_rows: 3 };
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Room for a store that has just begun.
 const DISK: &str = "size=12m";
@@ -94,7 +97,7 @@ async fn fails(cast: &Cast, task: &str, words: &str) -> Result<()> {
     Ok(())
 }
 
-/// Opens what failed until all of it is copied: what workers know of a structure may be a minute old.
+/// Opens what failed until all of it is copied: a worker that did not fail may know the structure of a minute ago.
 async fn retried(cast: &Cast, task: &str) -> Result<()> {
     cast.servers.quick_target();
     let deadline = Instant::now() + STEP;
@@ -123,9 +126,10 @@ async fn subtable_dropped(cast: &Cast, task: &str) -> Result<()> {
 }
 
 async fn column_added(cast: &Cast, task: &str) -> Result<()> {
-    seed(cast, task)?;
+    // stored rows: they have nothing in a column that came later
+    load(&cast.servers.ask_source(), task, SIZE, 1).await;
     create(cast, task).await?;
-    shown(cast, task, "copying", |task| task["progress"]["rows_written"] != 0).await?;
+    shown(cast, task, "copying", |task| task["progress"]["rows_written"].as_u64() > Some(0)).await?;
     let add = format!("alter table {task}.meters add column extra int");
     cast.servers.source_standin().execute(&add)?;
     // leases that began before know the columns that were; those that begin later look again

@@ -21,7 +21,7 @@ const SLOW: Duration = Duration::from_millis(1_500);
 /// Within which a database is asked something, if anybody works.
 const TRAFFIC: Duration = Duration::from_secs(10);
 /// How often a fault strikes.
-const TIMES: u64 = 6;
+const TIMES: u64 = 4;
 /// Codes of errors that pass, as many as are given within one fault.
 const CODES: std::ops::RangeInclusive<u32> = 0..=0xffff;
 /// Until all of them were answered.

@@ -1,5 +1,6 @@
 //! The kinds of faults. Each does its harm for a bounded time and undoes it, and counts only if it saw its own effect.
 
+pub(crate) mod clocks;
 pub(crate) mod coordinators;
 pub(crate) mod databases;
 pub(crate) mod requests;
@@ -31,6 +32,7 @@ pub(crate) enum Kind {
     Wire(wires::Between, wires::Kind),
     Database(databases::Side, databases::Kind),
     Requests(requests::Kind),
+    Clock(clocks::Kind),
 }
 
 impl Kind {
@@ -46,6 +48,7 @@ impl Kind {
             all.extend(databases::Kind::ALL.map(|kind| Self::Database(side, kind)));
         }
         all.extend(requests::Kind::ALL.map(Self::Requests));
+        all.extend(clocks::Kind::ALL.map(Self::Clock));
         all
     }
 
@@ -53,6 +56,8 @@ impl Kind {
         use databases::Side;
         use wires::Between;
         match self {
+            Self::Clock(kind) if kind.of_worker() => Ground::Workers,
+            Self::Clock(_) => Ground::Coordinators,
             Self::Workers(_) | Self::Requests(_) | Self::Wire(Between::WorkerAndCoordinator, _) => {
                 Ground::Workers
             }
@@ -72,6 +77,7 @@ impl Kind {
             Self::Wire(between, kind) => kind.inflict(between, cast, rng).await,
             Self::Database(side, kind) => kind.inflict(side, cast, rng).await,
             Self::Requests(kind) => kind.inflict(cast, rng).await,
+            Self::Clock(kind) => kind.inflict(cast, rng).await,
         }
     }
 }
