@@ -23,7 +23,7 @@ const REQUESTS_OF_A_READ: u64 = 3;
 /// How often is asked how the task is.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 /// How many waves of faults one task gets at most.
-const WAVES: usize = 8;
+const WAVES: usize = 6;
 /// What the cluster says of a shard that faults hit five times in a row; a person opens it again.
 const POISON: &str = "claimed";
 
@@ -71,8 +71,8 @@ fn seed(cast: &Cast, database: &str, rng: &mut SmallRng) -> Result<String> {
     let mut told = Vec::new();
     for stable in 0..rng.random_range(1..=3) {
         // the first is dense, and of so many subtables that the task outlasts the faults
-        let (subtables, rows) = match stable == 0 || rng.random_bool(0.5) {
-            true => (rng.random_range(400..700), rng.random_range(250..500)),
+        let (subtables, rows) = match stable == 0 || rng.random_bool(0.3) {
+            true => (rng.random_range(250..450), rng.random_range(100..300)),
             false => (rng.random_range(300..900), rng.random_range(3..30)),
         };
         told.push(format!("{subtables} x {rows}"));

@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
 use tdferry_common::tdengine::{Action as Asked, action};
 use tdferry_standin::{Action, Armed, Fault, Moment, Server, SqlError, When};
 use tokio::time::{sleep, timeout};
 
-use crate::cast::{Cast, WORKERS};
+use crate::cast::Cast;
 use crate::link::{Link, Way, Weather};
 use crate::wait::until;
 
@@ -22,10 +23,12 @@ const SLOW: Duration = Duration::from_millis(1_500);
 const TRAFFIC: Duration = Duration::from_secs(10);
 /// How often a fault strikes.
 const TIMES: u64 = 4;
-/// Codes of errors that pass, as many as are given within one fault.
+/// The low sixteen bits are the code.
 const CODES: std::ops::RangeInclusive<u32> = 0..=0xffff;
+/// How many codes are answered each time, so that they all are within a few: each makes a lease wait.
+const CODES_AT_ONCE: usize = 12;
 /// Until all of them were answered.
-const CODES_WITHIN: Duration = Duration::from_secs(20);
+const CODES_WITHIN: Duration = Duration::from_secs(15);
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +46,8 @@ pub(crate) enum Kind {
     Hung,
     /// So slow that callers give up.
     Slow,
-    /// Answers with each code that tells to try again.
-    EachRetryableCode,
+    /// Answers with codes that tell to try again.
+    RetryableCodes,
     /// Never answers some requests, and does nothing about them.
     StalledBefore,
     /// Does what it is asked, and never answers.
@@ -78,7 +81,7 @@ impl Kind {
         Self::Restarted,
         Self::Hung,
         Self::Slow,
-        Self::EachRetryableCode,
+        Self::RetryableCodes,
         Self::StalledBefore,
         Self::StalledAfter,
         Self::CutBefore,
@@ -92,10 +95,10 @@ impl Kind {
             Self::Restarted => restarted(side, cast, away).await,
             Self::Hung => hung(side, cast, away).await,
             Self::Slow => strike(Action::Delay(SLOW)).await,
-            Self::EachRetryableCode => {
-                let codes = CODES.filter(|code| passes(*code));
-                let faults = codes.map(|code| {
-                    let refused = Action::Refuse(SqlError::new(code, "it will pass"));
+            Self::RetryableCodes => {
+                let codes: Vec<u32> = CODES.filter(|code| passes(*code)).collect();
+                let faults = codes.choose_multiple(rng, CODES_AT_ONCE).map(|code| {
+                    let refused = Action::Refuse(SqlError::new(*code, "it will pass"));
                     Fault::new(When::Any, refused).times(1)
                 });
                 struck(side, cast, faults.collect(), CODES_WITHIN).await
@@ -132,9 +135,9 @@ async fn marks(cast: &Cast) -> Vec<u64> {
 
 async fn waited(cast: &Cast, marks: &[u64]) {
     loop {
-        for index in 0..WORKERS {
-            let Ok(place) = cast.workers[index].process.try_lock() else { continue };
-            let said = place.as_ref().map(|worker| worker.said_since(marks[index])).unwrap_or_default();
+        for (worker, mark) in cast.workers.iter().zip(marks) {
+            let Ok(place) = worker.process.try_lock() else { continue };
+            let said = place.as_ref().map(|worker| worker.said_since(*mark)).unwrap_or_default();
             if said.contains("waiting for a database") {
                 return;
             }
