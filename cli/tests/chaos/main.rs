@@ -2,7 +2,8 @@
 //! between each two. A seed decides data and faults; after each round every cell of the target equals the source, and
 //! the store's whole log keeps every promise.
 //!
-//! `TDFERRY_CHAOS_SECONDS=1800` sets how long faults are inflicted, `TDFERRY_CHAOS_SEED=7` which.
+//! `TDFERRY_CHAOS_SECONDS=1800` sets how long faults are inflicted, `TDFERRY_CHAOS_SEED=7` which;
+//! `TDFERRY_CHAOS_KILLS=50` how many workers are killed to measure how soon others go on.
 
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a tally for whoever runs it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
@@ -11,6 +12,7 @@ mod actor;
 mod cast;
 mod deck;
 mod etcd;
+mod failover;
 mod kinds;
 mod link;
 mod recorder;
@@ -39,6 +41,11 @@ const LEAST_KINDS: usize = 30;
 const SECONDS_A_KIND: u64 = 15;
 const SECONDS_ENV: &str = "TDFERRY_CHAOS_SECONDS";
 const SEED_ENV: &str = "TDFERRY_CHAOS_SEED";
+/// Workers killed to measure how soon others go on, unless told otherwise.
+const KILLS: u64 = 4;
+const KILLS_ENV: &str = "TDFERRY_CHAOS_KILLS";
+/// The tests of this file would be each other's noise.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
@@ -47,6 +54,7 @@ fn number(name: &str) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_is_stuck_whatever_befalls_the_processes() {
+    let _alone = ALONE.lock().await;
     let seed = number(SEED_ENV).unwrap_or_else(|| rand::rngs::OsRng.try_next_u64().unwrap());
     let seconds = number(SECONDS_ENV).unwrap_or(SECONDS);
     let folder = tempfile::Builder::new().prefix("tdferry-chaos-").tempdir().unwrap();
@@ -68,6 +76,19 @@ async fn nothing_is_lost_and_nothing_is_stuck_whatever_befalls_the_processes() {
                 logs.display()
             );
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_go_on_in_time_where_a_killed_worker_last_committed() {
+    let _alone = ALONE.lock().await;
+    let kills = usize::try_from(number(KILLS_ENV).unwrap_or(KILLS)).unwrap();
+    let folder = tempfile::Builder::new().prefix("tdferry-failover-").tempdir().unwrap();
+    let mut rng = SmallRng::seed_from_u64(number(SEED_ENV).unwrap_or(1));
+    let cast = Cast::assemble(folder.path().to_owned(), 1).await.unwrap();
+    match failover::measure(&cast, kills, &mut rng).await {
+        Ok(measured) => println!("{measured}"),
+        Err(broken) => panic!("{broken:#}\nlogs are in {}", folder.keep().display()),
     }
 }
 

@@ -76,6 +76,19 @@ impl Recorder {
         })
     }
 
+    /// How many writes were recorded under a task.
+    pub(crate) fn written(&self, task: &str) -> usize {
+        self.read(|kept| kept.tasks.get(task).map_or(0, Vec::len))
+    }
+
+    /// Whether somebody took the lease of a shard after this epoch.
+    pub(crate) fn leased_after(&self, task: &str, shard: &str, epoch: i64) -> bool {
+        let key = format!("{TASKS}{task}/lease/{shard}").into_bytes();
+        let taken =
+            |written: &Written| written.key == key && written.revision > epoch && written.value.is_some();
+        self.read(|kept| kept.tasks.get(task).is_some_and(|log| log.iter().rev().any(taken)))
+    }
+
     /// Forgets a task that was checked.
     pub(crate) fn forget(&self, task: &str) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).tasks.remove(task);

@@ -123,7 +123,7 @@ async fn copying(cast: &Cast, task: &str) {
 }
 
 /// Every task moves to its end (promise L1).
-async fn ends(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
+pub(crate) async fn ends(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
     let deadline = Instant::now() + STUCK;
     loop {
         let shown = show(cast, task).await;
@@ -146,7 +146,7 @@ async fn ends(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
 }
 
 /// Every cell, and totals that count each row once.
-async fn equal(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
+pub(crate) async fn equal(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
     let compared = cast.servers.compare(task, task).await;
     ensure!(compared.is_equal(), "S3: cells differ: {:#?}", compared.differences);
     let shown = show(cast, task).await?;
@@ -157,7 +157,7 @@ async fn equal(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
 }
 
 /// What the whole log of the task shows.
-async fn promises(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
+pub(crate) async fn promises(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
     cast.recorder.caught_up(cast).await?;
     let log = cast.recorder.of(task)?;
     let history = invariant::check(&log)?;
@@ -167,7 +167,7 @@ async fn promises(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-async fn clear(cast: &Cast, task: &str) -> Result<()> {
+pub(crate) async fn clear(cast: &Cast, task: &str) -> Result<()> {
     ask(cast, &["task", "delete", task, "--yes"]).await?;
     cast.recorder.forget(task);
     let drop = format!("drop database {task}");
