@@ -14,7 +14,7 @@ use crate::kinds::Kind;
 use crate::scenes::Scene;
 
 /// Kinds inflicted at the same time.
-const MOST_AT_ONCE: usize = 3;
+const AT_ONCE: std::ops::RangeInclusive<usize> = 2..=4;
 
 /// Kinds not yet dealt, the next one last.
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl Deck {
     /// Inflicts some kinds at once that do not touch the same ground.
     pub(crate) async fn wave(&mut self, cast: &Cast, rng: &mut SmallRng) -> Tally {
         let mut kinds: Vec<Kind> = Vec::new();
-        for _ in 0..rng.random_range(1..=MOST_AT_ONCE) {
+        for _ in 0..rng.random_range(AT_ONCE) {
             kinds.extend(self.next(rng, |kind| kinds.iter().all(|other| other.ground() != kind.ground())));
         }
         self.dealt.push(format!("{kinds:?}"));

@@ -87,10 +87,10 @@ async fn one_task(
     create(cast, task).await?;
     let mut allowed = 0;
     while !show(cast, task).await.is_ok_and(|task| task["terminal"] == true) {
-        if measured.takeovers.len() < kills {
-            allowed += worker_killed(cast, task, measured, rng).await? * UNCOMMITTED * ROWS;
-        }
-        if measured.gaps.len() < kills.div_ceil(5) {
+        let leases = worker_killed(cast, task, measured, rng).await?;
+        allowed += leases * UNCOMMITTED * ROWS;
+        // who took them over copies now, and commits
+        if leases > 0 && measured.gaps.len() < kills.div_ceil(5) {
             measured.gaps.push(coordinator_killed(cast, task, rng).await?);
         }
         if measured.takeovers.len() >= kills && measured.gaps.len() >= kills.div_ceil(5) {
@@ -110,7 +110,7 @@ async fn worker_killed(cast: &Cast, task: &str, measured: &mut Measured, rng: &m
     let all = listed.as_array().context("a list")?;
     let held = all.iter().filter(|worker| worker["labels"]["name"] == name.as_str());
     let held = held.flat_map(|worker| worker["leases"].as_array().cloned().unwrap_or_default());
-    let held: BTreeMap<String, i64> = held
+    let mut held: BTreeMap<String, i64> = held
         .filter(|lease| {
             lease["task"] == task && lease["shard"].as_str().is_some_and(|id| id.starts_with("copy"))
         })
@@ -122,6 +122,9 @@ async fn worker_killed(cast: &Cast, task: &str, measured: &mut Measured, rng: &m
     let mut process = cast.workers[index].process.lock().await.take().context("it is dead")?;
     let killed = Instant::now();
     process.kill().await?;
+    cast.recorder.caught_up(cast).await?;
+    // what ended between the list and the kill needs nobody
+    held.retain(|shard, epoch| cast.recorder.is_leased(task, shard, *epoch));
     let taken = || async {
         held.iter().all(|(shard, epoch)| cast.recorder.leased_after(task, shard, *epoch)).then_some(())
     };
@@ -129,7 +132,9 @@ async fn worker_killed(cast: &Cast, task: &str, measured: &mut Measured, rng: &m
     let took = killed.elapsed();
     cast.start_worker(index).await?;
     if seen.is_ok() {
-        measured.takeovers.push(took);
+        if !held.is_empty() {
+            measured.takeovers.push(took);
+        }
     } else if !show(cast, task).await?["terminal"].as_bool().unwrap_or(false) {
         seen?;
     }

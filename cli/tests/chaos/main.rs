@@ -38,7 +38,7 @@ const SECONDS: u64 = 180;
 /// Kinds that a run which is long enough must have seen the effect of.
 const LEAST_KINDS: usize = 30;
 /// A shorter run must have seen one for so many seconds.
-const SECONDS_A_KIND: u64 = 15;
+const SECONDS_A_KIND: u64 = 20;
 const SECONDS_ENV: &str = "TDFERRY_CHAOS_SECONDS";
 const SEED_ENV: &str = "TDFERRY_CHAOS_SEED";
 /// Workers killed to measure how soon others go on, unless told otherwise.

@@ -81,6 +81,14 @@ impl Recorder {
         self.read(|kept| kept.tasks.get(task).map_or(0, Vec::len))
     }
 
+    /// Whether the last that was written of a shard's lease is that this epoch holds it.
+    pub(crate) fn is_leased(&self, task: &str, shard: &str, epoch: i64) -> bool {
+        let key = format!("{TASKS}{task}/lease/{shard}").into_bytes();
+        let last = |log: &Vec<Written>| log.iter().rev().find(|written| written.key == key).cloned();
+        let last = self.read(|kept| kept.tasks.get(task).and_then(last));
+        last.is_some_and(|last| last.revision == epoch && last.value.is_some())
+    }
+
     /// Whether somebody took the lease of a shard after this epoch.
     pub(crate) fn leased_after(&self, task: &str, shard: &str, epoch: i64) -> bool {
         let key = format!("{TASKS}{task}/lease/{shard}").into_bytes();
