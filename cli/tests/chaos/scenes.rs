@@ -45,7 +45,7 @@ pub(crate) enum Scene {
 }
 
 impl Scene {
-    pub(crate) const ALL: [Self; 3] = [Self::SubtableDropped, Self::ColumnAdded, Self::DiskFull];
+    pub(crate) const ALL: [Self; 3] = [Self::DiskFull, Self::SubtableDropped, Self::ColumnAdded];
 
     /// Plays it; an error is an outcome that was not expected.
     pub(crate) async fn play(self, cast: &Cast, number: usize) -> Result<()> {
