@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::cast::{Cast, PASSWORD_ENV};
 use crate::deck::{Deck, Tally};
 use crate::support::process::answer;
+use crate::wait::Patience;
 
 /// Once faults stopped everything moves on, within a few sessions' lives and the time that the copying itself takes.
 const STUCK: Duration = Duration::from_secs(120);
@@ -124,8 +125,9 @@ async fn copying(cast: &Cast, task: &str) {
 
 /// Every task moves to its end (promise L1).
 pub(crate) async fn ends(cast: &Cast, task: &str, tally: &mut Tally) -> Result<()> {
-    let deadline = Instant::now() + STUCK;
+    let mut patience = Patience::of(STUCK);
     loop {
+        let lasts = patience.lasts();
         let shown = show(cast, task).await;
         match shown.as_ref().ok().and_then(|task| task["state"].as_str()) {
             Some("completed") => return Ok(()),
@@ -138,7 +140,7 @@ pub(crate) async fn ends(cast: &Cast, task: &str, tally: &mut Tally) -> Result<(
                 ask(cast, &["task", "retry", task]).await?;
                 tally.retried += 1;
             }
-            _ if Instant::now() > deadline => bail!("L1: {task} is stuck: {shown:?}"),
+            _ if !lasts => bail!("L1: {task} is stuck: {shown:?}"),
             _ => {}
         }
         sleep(ASK_EVERY).await;

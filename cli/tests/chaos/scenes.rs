@@ -18,7 +18,7 @@ use crate::cast::{Cast, WORKERS};
 use crate::round::{ask, create, show};
 use crate::support::load::{Size, load};
 use crate::support::process::{run_args, tdferry};
-use crate::wait::until;
+use crate::wait::{Patience, until};
 
 /// Within which each step of a scene happens.
 const STEP: Duration = Duration::from_secs(120);
@@ -31,6 +31,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const DISK: &str = "size=12m";
 /// What a full disk is filled with, at a time.
 const FILLING: usize = 4 * 1024;
+
+/// How the program ends without a store.
+const NO_STORE: i32 = 6;
 
 /// Which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,13 +77,13 @@ fn seed(cast: &Cast, database: &str) -> Result<()> {
 }
 
 async fn shown(cast: &Cast, task: &str, what: &str, is: impl Fn(&Json) -> bool) -> Result<Json> {
-    let deadline = Instant::now() + STEP;
+    let mut patience = Patience::of(STEP);
     loop {
         let shown = show(cast, task).await?;
         if is(&shown) {
             return Ok(shown);
         }
-        ensure!(Instant::now() < deadline, "{task} is not {what} in time: {shown}");
+        ensure!(patience.lasts(), "{task} is not {what} in time: {shown}");
         sleep(LOOK_EVERY).await;
     }
 }
@@ -202,7 +205,7 @@ async fn disk_full(cast: &Cast, name: &str) -> Result<()> {
     disk.fill()?;
     let Ok(ended) = timeout(STEP, run.exit()).await else { bail!("it neither ends nor goes on") };
     let (ended, said) = (ended?, run.said());
-    ensure!(!ended.success(), "it ended well without room");
+    ensure!(ended.code() == Some(NO_STORE), "without room it ended with {ended}");
     ensure!(said.contains("No space left"), "it ended with {ended} and did not say why: {said}");
     disk.free()?;
     cast.servers.quick_target();
