@@ -39,7 +39,10 @@ pub(crate) async fn watch(store: &Store) {
                 match watching.next().await {
                     Watched::Changes(changes, complete) => view.take(&changes, complete),
                     Watched::Compacted => {
-                        tracing::info!(from, "the store forgot history that was not heard of, everything is listed anew");
+                        tracing::info!(
+                            from,
+                            "the store forgot history that was not heard of, everything is listed anew"
+                        );
                         return;
                     }
                     Watched::Broken(message) => {
