@@ -1,6 +1,6 @@
 # Every target does its own set-up; nothing has to be installed first but a Rust toolchain (and apt, as root).
 SHELL := /bin/bash
-.PHONY: demo test lint bench sim setup
+.PHONY: demo test lint bench sim chaos setup
 
 demo: setup ## a whole migration between two stand-in servers, a worker killed half-way, every cell compared
 	cargo run --quiet --bin tdferry -- demo
@@ -17,6 +17,11 @@ lint: setup ## format, clippy, docs
 SEEDS ?= 200
 sim: setup ## the cluster in simulation: make sim SEEDS=1000
 	TDFERRY_SIM_SEEDS=$(SEEDS) cargo test --package tdferry-cli --test simulation -- --nocapture
+
+SECONDS ?= 1800
+SEED ?=
+chaos: setup ## real processes under faults: make chaos SECONDS=180, and SEED=7 to throw the same ones again
+	TDFERRY_CHAOS_SECONDS=$(SECONDS) TDFERRY_CHAOS_SEED=$(SEED) cargo test --package tdferry-cli --test chaos -- --nocapture
 
 bench: setup ## side by side with a plain loop, as ratios in one run
 	cargo build --release --quiet --bin tdferry --bin tdferry-bench

@@ -69,12 +69,25 @@ pub(crate) async fn coordinator(args: CoordinatorArgs, log: &LogConfig) -> Outco
     let bound = listener.local_addr().unwrap_or(address);
     output::say(&format!("coordinator listening on {bound}, store {}", config.store));
     let stop = async move { token.stopping().await };
-    let served = coordinator.serve(TcpListenerStream::new(listener), stop).await;
+    let served = tokio::select! {
+        served = coordinator.serve(TcpListenerStream::new(listener), stop) => served,
+        cause = store_failed(embedded.as_ref()) => {
+            return Err(cluster(format!("{cause}; put it right, then start the coordinator again")));
+        }
+    };
     if let Some(embedded) = embedded {
         embedded.close().await;
     }
     served.map_err(|error| cluster(error.to_string()))?;
     Ok(Exit::Complete)
+}
+
+/// Why the store in this process had to stop; never, if there is none.
+async fn store_failed(embedded: Option<&Embedded>) -> String {
+    match embedded {
+        Some(embedded) => embedded.failed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A client of the store, and the store itself where it runs in this process.

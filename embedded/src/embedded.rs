@@ -62,6 +62,12 @@ impl Embedded {
         serve::serve(&self.engine, incoming).await
     }
 
+    /// Returns when the server had to stop because its storage failed, and says why; never if it is closed in order.
+    /// It does not start again by itself: whoever owns it ends, and says so.
+    pub async fn failed(&self) -> String {
+        self.engine.failed().await
+    }
+
     /// Ends the server after what was asked before; when it returns, file and lock are free.
     /// Clients and watches that are left get `Unavailable`.
     pub async fn close(&self) {

@@ -131,6 +131,21 @@ impl Faults {
         Armed(rule)
     }
 
+    /// Adds a fault that is asked before all that stand already.
+    pub fn add_first(&self, fault: Fault) -> Armed {
+        let armed = self.add(fault);
+        let mut rules = lock(&self.0.rules);
+        if let Some(at) = rules.iter().position(|rule| Arc::ptr_eq(rule, &armed.0)) {
+            rules[..=at].rotate_right(1);
+        }
+        armed
+    }
+
+    /// Takes one fault away, spent or not.
+    pub fn remove(&self, armed: &Armed) {
+        lock(&self.0.rules).retain(|rule| !Arc::ptr_eq(rule, &armed.0));
+    }
+
     /// Takes all faults away.
     pub fn clear(&self) {
         self.0.any.store(false, Ordering::SeqCst);
@@ -183,5 +198,17 @@ mod tests {
         assert_eq!(armed.fired(), 2);
         faults.clear();
         assert!(faults.strike(|| "insert".into()).is_none());
+    }
+
+    #[test]
+    fn the_fault_added_first_is_asked_first_and_goes_alone() {
+        let faults = Faults::default();
+        let (standing, first) = (Action::Delay(Duration::ZERO), Action::Cut(Moment::Before));
+        let standing = faults.add(Fault::new(When::Any, standing));
+        let first = faults.add_first(Fault::new(When::Any, first));
+        assert!(matches!(faults.strike(String::new), Some(Action::Cut(_))));
+        faults.remove(&first);
+        assert!(matches!(faults.strike(String::new), Some(Action::Delay(_))));
+        assert_eq!((standing.fired(), first.fired()), (1, 1));
     }
 }

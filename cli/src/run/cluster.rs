@@ -61,6 +61,14 @@ impl Cluster {
         self.timing
     }
 
+    /// Returns when the store had to stop, such as for want of space: nothing goes on then, in this process.
+    pub async fn store_failed(&self) -> Failure {
+        Failure::new(
+            Exit::Cluster,
+            format!("{}; put it right, then run again to go on", self.embedded.failed().await),
+        )
+    }
+
     /// The operator's side.
     pub async fn admin(&self) -> AdminServiceClient<Channel> {
         AdminServiceClient::new(self.coordinator.channel().await)

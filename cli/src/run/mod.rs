@@ -67,7 +67,10 @@ async fn migrate(
     tokio::spawn(stop_on_signals(stopper));
     let started = Instant::now();
     let mut bars = Bars::new(args.json);
-    let last = follow(&mut admin, &task, &stop, &mut bars).await;
+    let last = tokio::select! {
+        last = follow(&mut admin, &task, &stop, &mut bars) => last,
+        failure = cluster.store_failed() => Err(failure),
+    };
     bars.end();
     let rows_at_start = task.progress.unwrap_or_default().totals.unwrap_or_default().written;
     let last = last?;

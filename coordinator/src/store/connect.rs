@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions};
 use tdferry_common::secret::Secret;
@@ -9,6 +10,9 @@ use tdferry_common::timing::Timing;
 
 use super::StoreError;
 use super::error::{Failure, sort};
+
+/// The system takes whole seconds, and refuses none.
+const LEAST_TCP_KEEPALIVE: Duration = Duration::from_secs(1);
 
 /// A client of the store, of etcd or of the embedded one.
 pub type StoreClient = Client;
@@ -70,7 +74,7 @@ fn options(endpoints: &Endpoints, timing: &Timing) -> Result<ConnectOptions, Str
         // a dead connection is found out within two requests' time; streams have no timeout of their own
         .with_keep_alive(request, request)
         .with_keep_alive_while_idle(true)
-        .with_tcp_keepalive(request)
+        .with_tcp_keepalive(request.max(LEAST_TCP_KEEPALIVE))
         .with_auto_token_refresh(true);
     if let Some((name, password)) = &endpoints.user {
         options = options.with_user(name.as_str(), password.expose());

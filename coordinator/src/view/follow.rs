@@ -38,7 +38,13 @@ pub(crate) async fn watch(store: &Store) {
             Ok(mut watching) => loop {
                 match watching.next().await {
                     Watched::Changes(changes, complete) => view.take(&changes, complete),
-                    Watched::Compacted => return,
+                    Watched::Compacted => {
+                        tracing::info!(
+                            from,
+                            "the store forgot history that was not heard of, everything is listed anew"
+                        );
+                        return;
+                    }
                     Watched::Broken(message) => {
                         tracing::debug!(error = %message, "watch broke off, it is opened again");
                         break;

@@ -105,6 +105,15 @@ impl Engine {
         }
     }
 
+    /// Returns when the engine had to stop, with the cause; never if it is closed in order.
+    pub(crate) async fn failed(&self) -> String {
+        self.queue.closed().await;
+        match self.shared.failure.get() {
+            Some(cause) => cause.clone(),
+            None => std::future::pending().await,
+        }
+    }
+
     /// What callers are told once there is no engine any more.
     pub(crate) fn stopped(&self) -> Status {
         stopped(&self.shared)

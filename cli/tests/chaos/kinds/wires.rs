@@ -1,0 +1,177 @@
+//! What befalls the wires between two parts.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use rand::Rng;
+use rand::rngs::SmallRng;
+use tokio::time::sleep;
+
+use crate::cast::{COORDINATORS, Cast, WORKERS};
+use crate::link::{Link, Way, Weather};
+use crate::wait::until;
+
+/// How long a wire is foul, in milliseconds: from less than a session's life to more.
+const FOUL: std::ops::Range<u64> = 1_500..5_000;
+const LATE_MILLIS: std::ops::Range<u64> = 50..400;
+/// Bytes in a second on a slow wire.
+const RATES: std::ops::Range<u64> = 20_000..80_000;
+/// Within which something is on its way, if anything is.
+const TRAFFIC: Duration = Duration::from_secs(8);
+/// After how many bytes a wire is cut: less than a block of rows has.
+const CUT_WITHIN: std::ops::Range<usize> = 1..6_000;
+
+/// Between whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Between {
+    /// One worker and one coordinator, or one worker and all coordinators.
+    WorkerAndCoordinator,
+    /// One coordinator and all members of etcd, or one.
+    CoordinatorAndStore,
+    /// All workers and the source.
+    WorkersAndSource,
+    /// All workers and the sink.
+    WorkersAndSink,
+}
+
+/// What.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Nothing gets through either way.
+    Severed,
+    /// Requests get through and answers do not, or the other way round.
+    SeveredOneWay,
+    /// Everything is late.
+    Late,
+    /// Every connection is reset, requests on their way included.
+    Reset,
+    /// A connection is cut in the middle of what is sent.
+    CutRequest,
+    /// A connection is cut in the middle of what is answered.
+    CutAnswer,
+    /// Few bytes a second.
+    Slow,
+    /// Packets get lost and are sent again.
+    Lossy,
+    /// Each connection is attempted twice, and both are heard.
+    Doubled,
+}
+
+impl Between {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::WorkerAndCoordinator, Self::CoordinatorAndStore, Self::WorkersAndSource, Self::WorkersAndSink];
+
+    /// The wires of one such pair, drawn at random where there are several.
+    fn draw<'a>(self, cast: &'a Cast, rng: &mut SmallRng) -> Vec<&'a Link> {
+        let all = rng.random_bool(0.7);
+        let some = |links: &'a [Link], rng: &mut SmallRng| match all {
+            true => links.iter().collect(),
+            false => vec![&links[rng.random_range(0..links.len())]],
+        };
+        match self {
+            Self::WorkerAndCoordinator => {
+                some(&cast.workers[rng.random_range(0..WORKERS)].to_coordinators, rng)
+            }
+            Self::CoordinatorAndStore => {
+                some(&cast.coordinators[rng.random_range(0..COORDINATORS)].to_store, rng)
+            }
+            Self::WorkersAndSource => vec![&cast.to_source],
+            Self::WorkersAndSink => vec![&cast.to_sink],
+        }
+    }
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Severed,
+        Self::SeveredOneWay,
+        Self::Late,
+        Self::Reset,
+        Self::CutRequest,
+        Self::CutAnswer,
+        Self::Slow,
+        Self::Lossy,
+        Self::Doubled,
+    ];
+
+    pub(crate) async fn inflict(self, between: Between, cast: &Cast, rng: &mut SmallRng) -> Result<()> {
+        let links = between.draw(cast, rng);
+        let both = [Way::Out, Way::Back];
+        let one = [both[rng.random_range(0..2)]];
+        let late = Duration::from_millis(rng.random_range(LATE_MILLIS));
+        let fair = Weather::default();
+        match self {
+            Self::Severed => foul(&links, &both, Weather { held: true, ..fair }, rng).await,
+            Self::SeveredOneWay => foul(&links, &one, Weather { held: true, ..fair }, rng).await,
+            Self::Late => foul(&links, &both, Weather { late, ..fair }, rng).await,
+            Self::Slow => {
+                let rate = Some(rng.random_range(RATES));
+                foul(&links, &both, Weather { rate, ..fair }, rng).await
+            }
+            Self::Lossy => foul(&links, &both, Weather { lossy: true, ..fair }, rng).await,
+            Self::Reset => reset(&links).await,
+            Self::CutRequest => cut(&links, Way::Out, rng).await,
+            Self::CutAnswer => cut(&links, Way::Back, rng).await,
+            Self::Doubled => doubled(&links).await,
+        }
+    }
+}
+
+fn sum(links: &[&Link], read: impl Fn(&Link) -> u64) -> u64 {
+    links.iter().map(|link| read(link)).sum()
+}
+
+/// Seen: bytes that were held back or late.
+async fn foul(links: &[&Link], ways: &[Way], weather: Weather, rng: &mut SmallRng) -> Result<()> {
+    let hurt = |link: &Link| match weather.lossy {
+        true => link.seen().lost.load(Ordering::SeqCst),
+        false => link.seen().delayed.load(Ordering::SeqCst),
+    };
+    let before = sum(links, hurt);
+    for link in links {
+        ways.iter().for_each(|way| link.weather(*way, weather));
+    }
+    sleep(Duration::from_millis(rng.random_range(FOUL))).await;
+    let after = sum(links, hurt);
+    links.iter().for_each(|link| link.heal());
+    ensure!(after > before, "nothing was on its way");
+    Ok(())
+}
+
+fn resets(link: &Link) -> u64 {
+    link.seen().resets.load(Ordering::SeqCst)
+}
+
+/// Seen: connections that ended by it.
+async fn reset(links: &[&Link]) -> Result<()> {
+    let before = sum(links, resets);
+    links.iter().for_each(|link| link.reset());
+    let seen = || async { (sum(links, resets) > before).then_some(()) };
+    until(TRAFFIC, "a connection that was reset", seen).await
+}
+
+/// Seen: a connection that was cut at that byte.
+async fn cut(links: &[&Link], way: Way, rng: &mut SmallRng) -> Result<()> {
+    let before = sum(links, resets);
+    for link in links {
+        link.cut_after(way, rng.random_range(CUT_WITHIN));
+    }
+    let seen = || async { (sum(links, resets) > before).then_some(()) };
+    let seen = until(TRAFFIC, "a connection that was cut", seen).await;
+    links.iter().for_each(|link| link.heal());
+    seen
+}
+
+/// Seen: first words that were sent twice.
+async fn doubled(links: &[&Link]) -> Result<()> {
+    let doubled = |link: &Link| link.seen().doubled.load(Ordering::SeqCst);
+    let before = sum(links, doubled);
+    links.iter().for_each(|link| link.double(true));
+    // so that new connections are attempted
+    links.iter().for_each(|link| link.reset());
+    let seen = || async { (sum(links, doubled) > before).then_some(()) };
+    let seen = until(TRAFFIC, "a connection that was attempted twice", seen).await;
+    links.iter().for_each(|link| link.heal());
+    seen
+}
