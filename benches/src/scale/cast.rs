@@ -12,8 +12,6 @@ use crate::cpu;
 use crate::process::{self, Server};
 use crate::tdferry::Tdferry;
 
-/// The task's name.
-pub(super) const TASK: &str = "scale";
 /// No database is ever asked, so none is there.
 const SPEC: &str = "name = \"scale\"\ntype = \"TDengine2\"\nschema = \"none\"\n\
     from = \"taos+ws://root:${env:TDFERRY_BENCH_PASSWORD}@127.0.0.1:1/power\"\n\
