@@ -13,9 +13,10 @@ use crate::process::{self, Server};
 use crate::tdferry::Tdferry;
 
 /// No database is ever asked, so none is there.
-const SPEC: &str = "name = \"scale\"\ntype = \"TDengine2\"\nschema = \"none\"\n\
+const SPEC: &str = "name = \"scale\"\ntype = \"TDengine2\"\n\
     from = \"taos+ws://root:${env:TDFERRY_BENCH_PASSWORD}@127.0.0.1:1/power\"\n\
-    to = \"taos+ws://root:${env:TDFERRY_BENCH_PASSWORD}@127.0.0.1:1\"\n";
+    to = \"taos+ws://root:${env:TDFERRY_BENCH_PASSWORD}@127.0.0.1:2\"\n\
+    [options]\nschema = \"none\"\n";
 
 /// All of them, gone when this is dropped.
 pub(super) struct Cast {

@@ -43,20 +43,14 @@ fn of_task(
     }
     let schema = mirror.shard(name, state.plan(), &ShardId::schema());
     let structure_stands = schema.is_some_and(|schema| schema.shard.state == ShardState::Done);
-    let shards = task.current().filter(|one| {
-        let shard = &one.shard;
-        is_due(shard.kind, phase, structure_stands)
-            && !shard.is_terminal()
-            && task.lease(&shard.id).is_none()
-            && may(one)
-    });
+    let shards = task.free(move |kind| is_due(kind, phase, structure_stands)).filter(|one| may(one));
     let candidate = |shard: &Arc<StoredShard>| Candidate {
         shard: Arc::clone(shard),
         fence,
         spec: Arc::clone(spec),
         planned: state.planned().copied(),
     };
-    Some(first(shards.collect(), limit).into_iter().map(candidate).collect())
+    Some(shards.take(limit).map(candidate).collect())
 }
 
 /// Subtables can be created only once their stable is.
@@ -67,17 +61,4 @@ fn is_due(kind: ShardKind, phase: Phase, structure_stands: bool) -> bool {
         ShardKind::Create => phase == Phase::Schema && structure_stands,
         ShardKind::Copy(_) => phase == Phase::Copy,
     }
-}
-
-/// The first few by period and id, without sorting all of a hundred thousand.
-fn first(mut shards: Vec<&Arc<StoredShard>>, limit: usize) -> Vec<&Arc<StoredShard>> {
-    let order = |a: &&Arc<StoredShard>, b: &&Arc<StoredShard>| {
-        (a.shard.period.from, &a.shard.id).cmp(&(b.shard.period.from, &b.shard.id))
-    };
-    if shards.len() > limit {
-        shards.select_nth_unstable_by(limit, order);
-        shards.truncate(limit);
-    }
-    shards.sort_unstable_by(order);
-    shards
 }

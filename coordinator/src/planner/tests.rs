@@ -67,14 +67,14 @@ const TO_T0: Period = Period { from: i64::MIN, to: 11 * DAY };
 
 #[test]
 fn few_large_subtables_are_cut_by_period_alone_the_oldest_first() {
-    let plan = plan(ASKED, TO_T0, vec![even("meters", 10, 1_000_000)]);
+    let plan = plan(ASKED, TO_T0, vec![even("meters", 10, 10_000_000)]);
     let copies: Vec<_> = plan.copies().collect();
     assert_eq!(copies.len(), 32, "8 for each of 4 slots");
     assert!(copies.iter().all(|shard| shard.range == Range { from: 0, to: 10 }));
     assert!(copies.iter().all(|shard| shard.kind == ShardKind::Copy(Density::Dense)));
     assert!(copies.windows(2).all(|pair| pair[0].period.to == pair[1].period.from));
     assert_eq!((copies[0].period.from, copies[31].period.to), (i64::MIN, 11 * DAY));
-    assert_eq!(copies.iter().map(|shard| shard.estimate.rows).sum::<u64>(), 10_000_000);
+    assert_eq!(copies.iter().map(|shard| shard.estimate.rows).sum::<u64>(), 100_000_000);
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use tdferry_common::id::{Epoch, PlanId, ShardId, WorkerId};
 use tdferry_common::lease::{LeaseKey, SeenLease};
+use tdferry_common::shard::ShardKind;
 use tdferry_common::spec::TaskName;
 use tdferry_common::task::{Control, TaskState};
 
 use super::Change;
+use super::plan::Plan;
 use crate::keys::Key;
 use crate::record::{
     Damage, Drains, LeaseRecord, Rebalance, WorkerRecord, decode_control, decode_fence, decode_shard,
@@ -44,7 +46,7 @@ pub(crate) struct TaskEntry {
     /// What commits must carry.
     pub(crate) fence: Option<Versioned<u64>>,
     /// Shards by plan: the survey's, the one that counts, and while surveying those being written.
-    plans: BTreeMap<PlanId, BTreeMap<ShardId, Arc<StoredShard>>>,
+    plans: BTreeMap<PlanId, Plan>,
     leases: BTreeMap<ShardId, SeenAt>,
 }
 
@@ -200,13 +202,13 @@ impl Mirror {
             Key::Shard(task, plan, id) => {
                 let shard = decode_shard(&id, value)?;
                 let stored = StoredShard { task: task.clone(), plan, shard, changed };
-                self.entry(task).put_shard(id, stored);
+                self.entry(task).put_shard(stored);
             }
             Key::Lease(task, shard) => {
                 let LeaseRecord { worker, session, .. } = LeaseRecord::decode(value)?;
                 let key = LeaseKey { task: task.clone(), shard: shard.clone(), epoch: Epoch(change.created) };
                 let lease = SeenLease { key, worker, session };
-                self.entry(task).leases.insert(shard, SeenAt { lease, changed: change.changed });
+                self.entry(task).put_lease(shard, SeenAt { lease, changed: change.changed });
             }
         }
         Ok(())
@@ -239,13 +241,22 @@ impl Mirror {
 impl TaskEntry {
     /// The shards of a plan.
     pub(crate) fn shards(&self, plan: PlanId) -> impl Iterator<Item = &Arc<StoredShard>> {
-        self.plans.get(&plan).into_iter().flat_map(BTreeMap::values)
+        self.plans.get(&plan).into_iter().flat_map(Plan::all)
     }
 
     /// The shards of the plan that counts; while surveying the survey's.
     pub(crate) fn current(&self) -> impl Iterator<Item = &Arc<StoredShard>> {
         let plan = self.state.as_ref().map(|state| state.value.plan());
         plan.into_iter().flat_map(|plan| self.shards(plan))
+    }
+
+    /// The shards of these kinds that nobody is seen to hold, in the order in which they are to be claimed.
+    pub(crate) fn free(
+        &self,
+        due: impl Fn(ShardKind) -> bool + Copy,
+    ) -> impl Iterator<Item = &Arc<StoredShard>> {
+        let plan = self.state.as_ref().and_then(|state| self.plans.get(&state.value.plan()));
+        plan.into_iter().flat_map(move |plan| plan.free(due))
     }
 
     /// The lease on a shard.
@@ -276,13 +287,19 @@ impl TaskEntry {
         }
     }
 
-    fn put_shard(&mut self, id: ShardId, stored: StoredShard) {
+    fn put_shard(&mut self, stored: StoredShard) {
         let plan = stored.plan;
         let dead = plan != PlanId::SURVEY && self.counting_plan().is_some_and(|counts| counts != plan);
+        let leased = self.leases.contains_key(&stored.shard.id);
         let shards = self.plans.entry(plan).or_default();
         if !dead {
-            shards.insert(id, Arc::new(stored));
+            shards.put(stored, leased);
         }
+    }
+
+    fn put_lease(&mut self, shard: ShardId, seen: SeenAt) {
+        self.plans.values_mut().for_each(|plan| plan.set_leased(&shard, true));
+        self.leases.insert(shard, seen);
     }
 
     fn remove(&mut self, key: &Key) {
@@ -291,7 +308,10 @@ impl TaskEntry {
             Key::State(_) => self.state = None,
             Key::Control(_) => self.control = None,
             Key::Fence(_) => self.fence = None,
-            Key::Lease(_, shard) => drop(self.leases.remove(shard)),
+            Key::Lease(_, shard) => {
+                self.leases.remove(shard);
+                self.plans.values_mut().for_each(|plan| plan.set_leased(shard, false));
+            }
             Key::Shard(_, plan, shard) => {
                 if let Some(shards) = self.plans.get_mut(plan) {
                     shards.remove(shard);

@@ -6,6 +6,7 @@
 mod change;
 mod follow;
 mod mirror;
+mod plan;
 #[cfg(test)]
 mod tests;
 
