@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use futures_util::{Stream, StreamExt};
 use tdferry_common::clock::Clock;
 use tdferry_common::config::{self, CoordinatorConfig, Layers, StoreLocation};
 use tdferry_common::secret::{SecretValue, Secrets};
@@ -12,7 +13,7 @@ use tdferry_common::timing::Timing;
 use tdferry_coordinator::connect::{Endpoints, StoreClient, Tls, connect};
 use tdferry_coordinator::{Coordinator, Deps};
 use tdferry_embedded::Embedded;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::TcpListenerStream;
 
 use crate::entropy::seed;
@@ -70,7 +71,7 @@ pub(crate) async fn coordinator(args: CoordinatorArgs, log: &LogConfig) -> Outco
     output::say(&format!("coordinator listening on {bound}, store {}", config.store));
     let stop = async move { token.stopping().await };
     let served = tokio::select! {
-        served = coordinator.serve(TcpListenerStream::new(listener), stop) => served,
+        served = coordinator.serve(connections(listener), stop) => served,
         cause = store_failed(embedded.as_ref()) => {
             return Err(cluster(format!("{cause}; put it right, then start the coordinator again")));
         }
@@ -88,6 +89,16 @@ async fn store_failed(embedded: Option<&Embedded>) -> String {
         Some(embedded) => embedded.failed().await,
         None => std::future::pending().await,
     }
+}
+
+/// Connections as they come. Answers leave at once: a large one would else wait for the acknowledgement of its own
+/// beginning, some 40 ms.
+fn connections(listener: TcpListener) -> impl Stream<Item = std::io::Result<TcpStream>> {
+    TcpListenerStream::new(listener).map(|accepted| {
+        let stream = accepted?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    })
 }
 
 /// A client of the store, and the store itself where it runs in this process.

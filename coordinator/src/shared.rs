@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use tdferry_common::clock::Clock;
 use tdferry_common::timing::Timing;
 
-use crate::leases::{Cooling, Cuts, Strays};
+use crate::leases::{Cooling, Cuts, Strays, Trying};
 use crate::progress::RateBook;
 use crate::store::Store;
 use crate::view::View;
@@ -25,6 +25,7 @@ pub(crate) struct Core {
     pub(crate) cooling: Cooling,
     pub(crate) strays: Strays,
     pub(crate) cuts: Cuts,
+    pub(crate) trying: Trying,
     rng: Mutex<SmallRng>,
 }
 
@@ -38,6 +39,7 @@ impl Core {
             cooling: Cooling::default(),
             strays: Strays::default(),
             cuts: Cuts::default(),
+            trying: Trying::default(),
             rng: Mutex::new(SmallRng::seed_from_u64(seed)),
         }
     }

@@ -120,6 +120,7 @@ impl Claiming<'_> {
         if self.closed.contains(&shard.task) {
             return Ok(true);
         }
+        let Some(_trial) = self.core.trying.begin(&shard.task, &shard.shard.id) else { return Ok(true) };
         let claim = Claim {
             shard,
             fence: candidate.fence,

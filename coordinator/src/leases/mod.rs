@@ -14,6 +14,7 @@ mod heartbeat;
 mod news;
 mod place;
 mod strays;
+mod trying;
 
 pub(crate) use claim::{Claimant, Granted, Grants, claim};
 pub(crate) use commit::{Asked, commit};
@@ -25,3 +26,4 @@ pub(crate) use former::end_former_sessions;
 pub(crate) use heartbeat::{Beaten, Beating, Directive, heartbeat};
 pub(crate) use place::shard_of;
 pub(crate) use strays::Strays;
+pub(crate) use trying::Trying;
