@@ -148,6 +148,12 @@ impl Replay {
                 Said::Leased(_, rest) => {
                     rest.iter().for_each(|ground| self.allow(&ground.table, ground.period))
                 }
+                // where counts differ, what was kept back is copied again by each lease until one gets through
+                Said::Behind(_, passed) => {
+                    let again: Vec<Ground> =
+                        passed.into_iter().filter(|ground| self.short.contains(&ground.table)).collect();
+                    again.iter().for_each(|ground| self.allow(&ground.table, ground.period));
+                }
                 Said::Passed(key, passed) => {
                     // commits are numbered without a gap, or the log would not have held so far
                     let stands = self.stands.entry(key.shard.to_string()).or_default();

@@ -12,8 +12,8 @@ use tdferry_embedded::{Embedded, Options};
 use tdferry_worker::Worker;
 use tokio::time::sleep;
 
-use crate::kinds::worker_host;
 use crate::disk::LoggedStorage;
+use crate::kinds::worker_host;
 use crate::ports::SlowConnector;
 use crate::world::{NOW_MILLIS, World};
 use crate::{net, seam};

@@ -48,7 +48,11 @@ fn a_seed_repeats_itself_in_this_process_and_in_another() {
         let trace = |seed| run(seed, Planted::Nothing, false).unwrap().trace;
         let first = trace(seed);
         assert_eq!(first, trace(seed), "seed {seed} went another way");
-        assert_eq!(first, many::elsewhere(seed).unwrap().trace, "seed {seed} went another way in another process");
+        assert_eq!(
+            first,
+            many::elsewhere(seed).unwrap().trace,
+            "seed {seed} went another way in another process"
+        );
     }
 }
 

@@ -12,9 +12,9 @@ use turmoil::Sim;
 
 use crate::check::{self, Shown};
 use crate::faults::{self, Fault, QUIET_FROM, USUAL_LATENCY};
+use crate::kinds::{self, Kind, STORE};
 use crate::log::Log;
 use crate::planted::Planted;
-use crate::kinds::{self, Kind, STORE};
 use crate::world::World;
 use crate::{client, hosts, telling};
 

@@ -150,7 +150,8 @@ impl Replay {
         together.iter().try_for_each(|written| self.other(At(written)))?;
         match ended.into_iter().find(|(task, _, id)| self.leases.contains_key(&(task.clone(), id.clone()))) {
             Some((_, _, id)) => {
-                Err(At(&together[0]).broken(Promise::Honest, format!("{id} is through, and its lease stands")))
+                Err(At(&together[0])
+                    .broken(Promise::Honest, format!("{id} is through, and its lease stands")))
             }
             None => Ok(()),
         }

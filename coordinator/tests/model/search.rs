@@ -12,7 +12,6 @@ use crate::store::{Broken, Planted, Store};
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Seen {
     pub(crate) states: usize,
-    pub(crate) steps: usize,
     pub(crate) ends: usize,
     pub(crate) cut: usize,
     pub(crate) poisoned: usize,
@@ -43,7 +42,7 @@ pub(crate) fn search(first: State, planted: Planted) -> Result<Seen, Found> {
     let mut search = Search::default();
     let mut next = VecDeque::from([(search.add(&first, None).0, first)]);
     while let Some((n, state)) = next.pop_front() {
-        for step in steps(&state) {
+        for step in steps(&state, planted) {
             let after = store.after(state, step).and_then(|after| holds(&after).map(|()| after));
             let after = after.map_err(|broken| search.found(broken, n, Some(step)))?;
             let (to, new) = search.add(&after, Some((n, step)));
@@ -96,9 +95,13 @@ impl Search {
             }
         }
         if let Some(stuck) = reaches.iter().position(|reaches| !reaches) {
-            return Err(self.found("L1: the end cannot be reached any more", u32::try_from(stuck).unwrap(), None));
+            return Err(self.found(
+                "L1: the end cannot be reached any more",
+                u32::try_from(stuck).unwrap(),
+                None,
+            ));
         }
-        Ok(Seen { steps: self.back.len(), ends: self.ends.len(), ..self.seen })
+        Ok(Seen { ends: self.ends.len(), ..self.seen })
     }
 }
 
@@ -128,21 +131,40 @@ fn holds(state: &State) -> Result<(), Broken> {
 fn hash(state: &State) -> u128 {
     const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let one = |order| {
-        let mut hasher = Fnv(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
+        let mut hasher = Mixed(0);
         reordered(state, order).hash(&mut hasher);
         hasher.0
     };
     ORDERS.into_iter().map(one).min().unwrap_or_default()
 }
 
-/// FNV-1a with 128 bits: two states of some millions do not meet in it.
-struct Fnv(u128);
+/// A hash of 128 bits, in which two of some millions of states do not meet; each step can be undone.
+struct Mixed(u128);
 
-impl Hasher for Fnv {
+impl Mixed {
+    fn word(&mut self, word: u64) {
+        // an odd number without a pattern: the digits of pi
+        const FACTOR: u128 = 0x243f_6a88_85a3_08d3_1319_8a2e_0370_7345;
+        let product = (self.0 ^ u128::from(word)).wrapping_add(1).wrapping_mul(FACTOR);
+        self.0 = product ^ (product >> 64);
+    }
+}
+
+impl Hasher for Mixed {
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-        }
+        bytes.iter().for_each(|byte| self.word(u64::from(*byte)));
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.word(u64::from(byte));
+    }
+
+    fn write_isize(&mut self, which: isize) {
+        self.word(which.unsigned_abs() as u64);
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.word(length as u64);
     }
 
     fn finish(&self) -> u64 {

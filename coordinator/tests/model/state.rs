@@ -17,7 +17,8 @@ pub(crate) const SHARDS: usize = PLANNED + 1;
 /// Requests that may be under way while nobody waits for them.
 pub(crate) const LATE: usize = 1;
 
-/// A record without what never differs here.
+/// A record without what never differs here; nor is the last claim in it, since the count of claims and the commits
+/// tell any two records of a shard apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Record {
     pub(crate) group: u8,
@@ -27,7 +28,6 @@ pub(crate) struct Record {
     pub(crate) done: bool,
     pub(crate) poisoned: bool,
     pub(crate) claims: u8,
-    pub(crate) claim: Option<Claim>,
     pub(crate) stands: Stands,
 }
 
@@ -64,12 +64,25 @@ pub(crate) struct Request {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Ask {
-    Claim { session: u8, claim: Claim, seen: Record },
-    Commit { stands: Stands },
-    Finish { stands: Stands },
+    Claim {
+        session: u8,
+        claim: Claim,
+        seen: Record,
+    },
+    Commit {
+        stands: Stands,
+    },
+    Finish {
+        stands: Stands,
+    },
     /// Gives the rows from `at` on to a child.
-    Cut { stands: Stands, at: u8 },
-    Release { epoch: u8 },
+    Cut {
+        stands: Stands,
+        at: u8,
+    },
+    Release {
+        epoch: u8,
+    },
     /// What a planted bug leaves for later.
     Unlease,
 }
@@ -88,16 +101,20 @@ pub(crate) struct Worker {
 pub(crate) struct Holding {
     pub(crate) shard: u8,
     pub(crate) epoch: u8,
-    pub(crate) known: Record,
-    /// Rows before it are written.
-    pub(crate) written: u8,
+    pub(crate) group: u8,
+    pub(crate) seq: u8,
+    /// Rows before it are written and committed, as far as the worker knows.
+    pub(crate) next: u8,
+    pub(crate) to: u8,
 }
 
 /// How often each thing may still go wrong: what makes the model finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Left {
-    /// Sessions that end, leases taken away as stalled, workers that forget everything.
+    /// Sessions that end, leases taken away as stalled.
     pub(crate) losses: u8,
+    /// Requests during which something else happens; all others are answered at once.
+    pub(crate) slow: u8,
     /// Answers that nobody hears.
     pub(crate) unheard: u8,
     /// Requests repeated while the first is under way.
@@ -125,8 +142,8 @@ impl State {
     pub(crate) fn first(left: Left) -> Self {
         let planned = |group| {
             let stands = Stands { epoch: 0, seq: 0, next: 0 };
-            let (done, poisoned, claims, claim) = (false, false, 0, None);
-            Some(Record { group, from: 0, to: ROWS, done, poisoned, claims, claim, stands })
+            let (done, poisoned, claims) = (false, false, 0);
+            Some(Record { group, from: 0, to: ROWS, done, poisoned, claims, stands })
         };
         Self {
             shards: [planned(0), planned(1), None],
@@ -158,7 +175,6 @@ impl Record {
             done: next.state == ShardState::Done,
             poisoned: matches!(next.state, ShardState::Failed { .. }),
             claims: u8::try_from(next.claims).unwrap(),
-            claim: next.claim.map(Claim::of),
             stands,
             ..self
         })
@@ -177,8 +193,13 @@ impl Record {
             Offset { index: 0, next: i64::from(next) }
         };
         let rows = u64::from(next - self.from);
-        let totals =
-            Totals { read: rows, written: rows, source_counted: rows, target_counted: rows, ..Totals::default() };
+        let totals = Totals {
+            read: rows,
+            written: rows,
+            source_counted: rows,
+            target_counted: rows,
+            ..Totals::default()
+        };
         Checkpoint { epoch: Epoch(i64::from(epoch)), seq: u64::from(seq), offset, totals, sum: 0 }
     }
 
@@ -195,7 +216,6 @@ impl Record {
             state,
             checkpoint: self.checkpoint(self.stands),
             claims: u32::from(self.claims),
-            claim: self.claim.map(Claim::id),
             ..Shard::planned(id, kind, Some(group), Range { from: 0, to: 1 }, period)
         }
     }
@@ -204,10 +224,5 @@ impl Record {
 impl Claim {
     pub(crate) fn id(self) -> ClaimId {
         ClaimId(u64::from(self.worker) << 8 | u64::from(self.nonce))
-    }
-
-    fn of(id: ClaimId) -> Self {
-        let [.., worker, nonce] = id.0.to_be_bytes();
-        Self { worker, nonce }
     }
 }

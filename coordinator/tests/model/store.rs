@@ -32,7 +32,10 @@ pub(crate) enum Planted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// The lease is the sender's.
-    Ours { epoch: u8, record: Record },
+    Ours {
+        epoch: u8,
+        record: Record,
+    },
     /// Try something else.
     NotClaimed,
     SessionGone,
@@ -81,7 +84,11 @@ impl Store {
             && self.planted != Planted::LocalClock
         {
             let ours = lease.claim == claim && lease.session == session;
-            return Ok(if ours { Answer::Ours { epoch: lease.epoch, record: stored } } else { Answer::NotClaimed });
+            return Ok(if ours {
+                Answer::Ours { epoch: lease.epoch, record: stored }
+            } else {
+                Answer::NotClaimed
+            });
         }
         if stored != seen && self.planted != Planted::ClaimOfThePast {
             return Ok(Answer::NotClaimed);
@@ -150,8 +157,9 @@ impl Store {
 
 fn put_child(state: &mut State, parent: Record, from: u8) -> Result<(), Broken> {
     let stands = Stands { epoch: 0, seq: 0, next: from };
-    let child = Record { from, claims: 0, claim: None, stands, ..parent };
-    let free = state.shards.iter_mut().find(|shard| shard.is_none()).ok_or("the model has no room for a child")?;
+    let child = Record { from, claims: 0, stands, ..parent };
+    let free =
+        state.shards.iter_mut().find(|shard| shard.is_none()).ok_or("the model has no room for a child")?;
     *free = Some(child);
     Ok(())
 }
