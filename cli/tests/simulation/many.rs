@@ -139,7 +139,7 @@ fn usual() {
 
 /// Runs those of so many seeds that the tally lacks.
 fn tallied(seeds: u64) {
-    let (part, cores) = part().map_or(((0, 1), cores()), |part| (part, 1));
+    let (part, cores) = part().map_or_else(|| ((0, 1), cores()), |part| (part, 1));
     let kept = Kept::of(part);
     let before = kept.lines();
     let had: BTreeSet<u64> = before.iter().map(|line| line.seed).collect();
@@ -167,7 +167,11 @@ fn again(seeds: usize) {
     for line in now {
         let then = lines.iter().find(|kept| kept.seed == line.seed).and_then(|kept| kept.ran.as_ref().ok());
         let (then, now) = (then.map(|ran| ran.trace), line.ran.map(|ran| ran.trace).ok());
-        println!("seed {:>10} {}", line.seed, now.map_or("failed".to_owned(), |now| format!("{now:016x}")));
+        println!(
+            "seed {:>10} {}",
+            line.seed,
+            now.map_or_else(|| "failed".to_owned(), |now| format!("{now:016x}"))
+        );
         assert_eq!(then, now, "seed {} went another way: {}", line.seed, replay(line.seed));
     }
 }

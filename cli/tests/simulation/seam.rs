@@ -82,7 +82,7 @@ impl Seam {
     }
 
     /// A worker's request; what it hears of its commits is logged.
-    async fn to_coordinator(self, to: Routes, request: http::Request<Body>) -> Result<Answer, Infallible> {
+    async fn hear(self, to: Routes, request: http::Request<Body>) -> Result<Answer, Infallible> {
         if !request::is_single(request.uri().path()) {
             return call(to, request).await;
         }
@@ -108,7 +108,7 @@ impl Seam {
     }
 
     /// A coordinator's request.
-    async fn to_store(
+    async fn ask(
         self,
         to: Channel,
         beliefs: Arc<Beliefs>,
@@ -145,7 +145,7 @@ pub(crate) fn to_store(world: &Arc<World>, from: &str, channel: Channel) -> etcd
     let seam = Seam { world: Arc::clone(world), from: from.to_owned() };
     let beliefs = Arc::<Beliefs>::default();
     let service = service_fn(move |request: http::Request<Body>| {
-        seam.clone().to_store(channel.clone(), Arc::clone(&beliefs), request)
+        seam.clone().ask(channel.clone(), Arc::clone(&beliefs), request)
     });
     etcd_client::Channel::Custom(BoxCloneSyncService::new(service))
 }
@@ -172,7 +172,7 @@ impl Service<http::Request<Body>> for Heard {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let Self { seam, to } = self.clone();
-        Box::pin(seam.to_coordinator(to, request))
+        Box::pin(seam.hear(to, request))
     }
 }
 

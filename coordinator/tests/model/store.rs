@@ -48,6 +48,13 @@ pub(crate) enum Answer {
 /// A promise, and how it is broken.
 pub(crate) type Broken = &'static str;
 
+/// A write under a lease.
+struct Moves {
+    stands: Stands,
+    cut: Option<u8>,
+    ends: bool,
+}
+
 pub(crate) struct Store {
     pub(crate) planted: Planted,
 }
@@ -59,9 +66,11 @@ impl Store {
         let Some(stored) = state.shards[at] else { return Ok(Answer::NotCommitted) };
         match request.what {
             Ask::Claim { .. } => self.claim(state, at, stored, request.what),
-            Ask::Commit { stands } => self.commit(state, at, stands, None, false),
-            Ask::Finish { stands } => self.commit(state, at, stands, None, true),
-            Ask::Cut { stands, at: cut } => self.commit(state, at, stands, Some(cut), false),
+            Ask::Commit { stands } => self.commit(state, at, Moves { stands, cut: None, ends: false }),
+            Ask::Finish { stands } => self.commit(state, at, Moves { stands, cut: None, ends: true }),
+            Ask::Cut { stands, at: cut } => {
+                self.commit(state, at, Moves { stands, cut: Some(cut), ends: false })
+            }
             Ask::Release { epoch } => {
                 if state.leases[at].is_some_and(|lease| lease.epoch == epoch) {
                     state.leases[at] = None;
@@ -110,14 +119,8 @@ impl Store {
         Ok(Answer::Ours { epoch, record: next })
     }
 
-    fn commit(
-        &self,
-        state: &mut State,
-        at: usize,
-        stands: Stands,
-        cut: Option<u8>,
-        ends: bool,
-    ) -> Result<Answer, Broken> {
+    fn commit(&self, state: &mut State, at: usize, moves: Moves) -> Result<Answer, Broken> {
+        let Moves { stands, cut, ends } = moves;
         let Some(stored) = state.shards[at] else { return Ok(Answer::NotCommitted) };
         if stored.stands == stands {
             return if self.planted == Planted::LostAnswerIsFailure {
@@ -147,7 +150,8 @@ impl Store {
         state.shards[at] = Some(next);
         never_back(stored, next)?;
         if ends && self.planted == Planted::LeaseEndedApart {
-            state.late[0].get_or_insert(Request { shard: u8::try_from(at).unwrap(), what: Ask::Unlease });
+            let shard = u8::try_from(at).unwrap();
+            state.late[0].get_or_insert(Request { shard, what: Ask::Unlease });
         } else if ends {
             state.leases[at] = None;
         }
