@@ -77,6 +77,11 @@ fn a_lease_that_is_deleted_after_its_shard_is_done_is_found() {
 }
 
 #[test]
+fn a_cut_that_overlaps_is_found() {
+    found(Planted::CutOverlaps, "S5");
+}
+
+#[test]
 fn an_expiry_by_the_local_clock_is_found() {
     found(Planted::LocalClock, "S1");
 }

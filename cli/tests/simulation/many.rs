@@ -134,6 +134,7 @@ fn usual() {
         let fired = tally.faults.contains_key(fault) || tally.requests.contains_key(fault);
         assert!(fired, "no {fault} in {} seeds", seeds.len());
     }
+    assert!(tally.cuts > 0, "no shard was cut");
     assert!(tally.fenced() > 0, "no commit was ever fenced: the seeds are too tame");
 }
 

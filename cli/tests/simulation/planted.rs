@@ -9,7 +9,7 @@ use tdferry_proto::v1;
 use tonic::body::Body;
 use tonic::codegen::http;
 
-use crate::request::{Request, epoch_guard, made_up};
+use crate::request::{Request, epoch_guard, made_up, without_parent};
 use crate::steps::Step;
 
 /// Which bug, if any.
@@ -27,6 +27,8 @@ pub(crate) enum Planted {
     LocalClock,
     /// A finish leaves its lease to be deleted by a transaction of its own.
     LeaseEndedApart,
+    /// A cut gives rows away that its parent keeps.
+    CutOverlaps,
     /// A commit whose answer got lost is taken for one that was refused.
     LostAnswerIsFailure,
 }
@@ -50,6 +52,9 @@ impl Planted {
         }
         if self == Self::LeaseEndedApart && asked.step() == Some(Step::Finish) {
             txn.success.retain(|op| !matches!(op.request, Some(PbTxnOpRequest::RequestDeleteRange(_))));
+        }
+        if self == Self::CutOverlaps && asked.step() == Some(Step::Cut) {
+            without_parent(&mut txn);
         }
         asked.with_txn(&txn)
     }

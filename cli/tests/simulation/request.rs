@@ -1,6 +1,8 @@
 //! One request, read whole, so that it can be looked at, changed, kept back and sent again.
 
-use etcd_client::proto::{PbCompare, PbTargetUnion, PbTxnOpRequest, PbTxnRequest};
+use etcd_client::proto::{
+    PbCompare, PbTargetUnion, PbTxnOpRequest, PbTxnRequest, PbTxnRequestOp as PbRequestOp,
+};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 use tdferry_proto::v1;
@@ -14,6 +16,7 @@ use crate::steps::Step;
 /// A message follows a flag and its length.
 const FRAME: usize = 5;
 const WORKER: &str = "/tdferry.v1.WorkerService/";
+const SHARD: &str = "/shard/";
 const TXN: &str = "/etcdserverpb.KV/Txn";
 
 /// What can be read whole: streams cannot.
@@ -105,25 +108,40 @@ fn frame(message: &impl Message) -> Vec<u8> {
     [&[0][..], &length.to_be_bytes(), &body].concat()
 }
 
-/// Every write under a lease guards the lease's epoch; a claim guards that there is none.
+/// Every write under a lease guards the lease's epoch; a claim guards that there is none. Whoever adds shards to a plan
+/// that counts puts the task's state, too.
 fn step_of(txn: &PbTxnRequest) -> Option<Step> {
     let guard = txn.compare.iter().find_map(epoch_guard)?;
-    let mut shards = 0;
-    let mut ends = false;
+    let (mut shards, mut states, mut ends) = (0, 0, false);
     for op in txn.success.iter().filter_map(|op| op.request.as_ref()) {
         match op {
-            PbTxnOpRequest::RequestPut(put) => shards += usize::from(is_in(&put.key, "/shard/")),
+            PbTxnOpRequest::RequestPut(put) => {
+                shards += usize::from(is_in(&put.key, SHARD));
+                states += usize::from(put.key.ends_with(b"/state"));
+            }
             PbTxnOpRequest::RequestDeleteRange(gone) => ends |= is_in(&gone.key, "/lease/"),
             _ => {}
         }
     }
-    match (guard, shards, ends) {
-        (0, 1, false) => Some(Step::Claim),
-        (0, ..) | (_, 0, _) => None,
-        (_, 1, false) => Some(Step::Commit),
-        (_, 1, true) => Some(Step::Finish),
-        _ => Some(Step::Cut),
+    match (guard, shards, states, ends) {
+        (0, 1, 0, false) => Some(Step::Claim),
+        (0, ..) => None,
+        (_, 1, 0, false) => Some(Step::Commit),
+        (_, 1, _, true) => Some(Step::Finish),
+        (_, 2.., 1, false) => Some(Step::Cut),
+        _ => None,
     }
+}
+
+/// A cut that leaves its parent as it was.
+pub(crate) fn without_parent(txn: &mut PbTxnRequest) {
+    let shard = |op: &PbRequestOp| match &op.request {
+        Some(PbTxnOpRequest::RequestPut(put)) if is_in(&put.key, SHARD) => Some(put.key.clone()),
+        _ => None,
+    };
+    // a child's name is its parent's and more
+    let parent = txn.success.iter().filter_map(shard).min_by_key(Vec::len);
+    txn.success.retain(|op| shard(op).is_none() || shard(op) != parent);
 }
 
 /// The epoch that a lease is compared with.
