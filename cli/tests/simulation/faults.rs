@@ -16,13 +16,15 @@ use crate::world::World;
 /// The first fault may come now: by then there are hosts to hit.
 const FIRST_MILLIS: u64 = 300;
 /// No fault lasts beyond it: then everything is repaired, and the task must come to its end.
-pub(crate) const QUIET_FROM: Duration = Duration::from_secs(55);
+pub(crate) const QUIET_FROM: Duration = Duration::from_secs(60);
 /// Enough to meet each other, few enough that work goes on between them.
-const FAULTS: RangeInclusive<usize> = 45..=75;
+const FAULTS: RangeInclusive<usize> = 50..=85;
 /// Shorter and longer than a session, so that leases are lost in some and not in others.
 const LASTS_MILLIS: RangeInclusive<u64> = 200..=6_000;
-/// A process may be stopped for four sessions' time.
-const PAUSE_MILLIS: RangeInclusive<u64> = 200..=12_000;
+/// A process may be stopped for four sessions' time; a step may be as long in coming.
+const LONG_MILLIS: RangeInclusive<u64> = 200..=12_000;
+/// Whoever was killed at a step is started again by then, perhaps after its session.
+pub(crate) const DOWN_AT_MOST: Duration = Duration::from_secs(4);
 /// Faults inside of calls to each database.
 const CALL_FAULTS: u32 = 16;
 /// How many of a thousand calls fail while that budget lasts.
@@ -46,7 +48,8 @@ pub(crate) fn draw(rng: &mut StdRng, workers: usize) -> Vec<Fault> {
     let last = u64::try_from(QUIET_FROM.as_millis()).unwrap();
     for _ in 0..rng.random_range(FAULTS) {
         let kind = draw_kind(rng, workers);
-        let lasts = if matches!(kind, Kind::Pause(_)) { PAUSE_MILLIS } else { LASTS_MILLIS };
+        let long = matches!(kind, Kind::Pause(_) | Kind::CrashAt(_));
+        let lasts = if long { LONG_MILLIS } else { LASTS_MILLIS };
         let from = Duration::from_millis(rng.random_range(FIRST_MILLIS..last));
         let to = (from + Duration::from_millis(rng.random_range(lasts))).min(QUIET_FROM);
         let fault = Fault { kind, from, to };
@@ -71,7 +74,7 @@ fn draw_kind(rng: &mut StdRng, workers: usize) -> Kind {
         1 => (worker_host(worker), coordinator.clone()),
         _ => (coordinator.clone(), worker_host(worker)),
     };
-    match rng.random_range(0..36) {
+    match rng.random_range(0..38) {
         0..3 => Kind::Crash(worker_host(worker)),
         3 => Kind::Crash(coordinator),
         4 => Kind::Crash(STORE.to_owned()),
@@ -88,14 +91,17 @@ fn draw_kind(rng: &mut StdRng, workers: usize) -> Kind {
         23..25 => Kind::ShortReads,
         25..27 => Kind::Meddled(worker_host(worker)),
         27..29 => Kind::Meddled(coordinator),
-        29..33 => Kind::CrashAt(step_of(worker_host(worker), &WORKER_STEPS, rng)),
-        33..35 => Kind::CrashAt(step_of(coordinator, &COORDINATOR_STEPS, rng)),
+        29..34 => Kind::CrashAt(step_of(worker_host(worker), &WORKER_STEPS, rng)),
+        34..37 => Kind::CrashAt(step_of(coordinator, &COORDINATOR_STEPS, rng)),
         _ => Kind::CrashAt(step_of(STORE.to_owned(), &[Step::Write], rng)),
     }
 }
 
-const WORKER_STEPS: [Step; 5] = [Step::Claim, Step::Write, Step::Commit, Step::Finish, Step::Cut];
-const COORDINATOR_STEPS: [Step; 4] = [Step::Claim, Step::Commit, Step::Finish, Step::Cut];
+/// Cuts are rare, so they are waited for more often.
+const WORKER_STEPS: [Step; 7] =
+    [Step::Claim, Step::Write, Step::Commit, Step::Finish, Step::Cut, Step::Cut, Step::Cut];
+const COORDINATOR_STEPS: [Step; 6] =
+    [Step::Claim, Step::Commit, Step::Finish, Step::Cut, Step::Cut, Step::Cut];
 
 fn step_of(host: String, steps: &[Step], rng: &mut StdRng) -> At {
     let step = *steps.choose(rng).unwrap();

@@ -33,7 +33,7 @@ const ANSWER: &str = "ran: ";
 /// The test that a failing seed is replayed with.
 const REPLAY: &str = "every_promise_holds_under_every_seed";
 /// What must have fired over the fixed seeds, or nothing was shown.
-const MUST_FIRE: [&str; 46] = [
+const MUST_FIRE: [&str; 50] = [
     "crash worker",
     "crash coordinator",
     "crash store",
@@ -45,12 +45,16 @@ const MUST_FIRE: [&str; 46] = [
     "crash worker after commit",
     "crash worker before finish",
     "crash worker after finish",
+    "crash worker before cut",
+    "crash worker after cut",
     "crash coordinator before claim",
     "crash coordinator after claim",
     "crash coordinator before commit",
     "crash coordinator after commit",
     "crash coordinator before finish",
     "crash coordinator after finish",
+    "crash coordinator before cut",
+    "crash coordinator after cut",
     "crash store before write",
     "crash store after write",
     "drain",
@@ -128,11 +132,13 @@ fn usual() {
     let mut rng = SmallRng::from_os_rng();
     let fresh: Vec<u64> = (0..FRESH).map(|_| u64::from(rng.random::<u32>())).collect();
     println!("fresh seeds: {fresh:?}");
-    let seeds: Vec<u64> = (0..FIXED).chain(fresh).collect();
-    let tally = sum(all(&seeds, cores(), |_| {}));
+    // what the fixed seeds show is the same on every machine
+    let fixed: Vec<u64> = (0..FIXED).collect();
+    sum(all(&fresh, cores(), |_| {}));
+    let tally = sum(all(&fixed, cores(), |_| {}));
     for fault in MUST_FIRE {
         let fired = tally.faults.contains_key(fault) || tally.requests.contains_key(fault);
-        assert!(fired, "no {fault} in {} seeds", seeds.len());
+        assert!(fired, "no {fault} in {FIXED} seeds");
     }
     assert!(tally.cuts > 0, "no shard was cut");
     assert!(tally.fenced() > 0, "no commit was ever fenced: the seeds are too tame");

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use turmoil::Sim;
 
 use crate::check::{self, Shown};
-use crate::faults::{self, Fault, QUIET_FROM, USUAL_LATENCY};
+use crate::faults::{self, DOWN_AT_MOST, Fault, QUIET_FROM, USUAL_LATENCY};
 use crate::kinds::{self, Kind, STORE};
 use crate::log::Log;
 use crate::planted::Planted;
@@ -162,6 +162,9 @@ impl Driver {
             world.log.note(at.to_string());
             sim.crash(at.host.as_str());
             *self.counted.entry(at.to_string()).or_default() += 1;
+            for fault in self.under_way.iter_mut().filter(|fault| fault.kind == Kind::CrashAt(at.clone())) {
+                fault.to = fault.to.min(now + DOWN_AT_MOST);
+            }
         }
         let over: Vec<Fault> = self.under_way.extract_if(.., |fault| fault.to <= now).collect();
         over.iter().for_each(|fault| ended(sim, world, fault));

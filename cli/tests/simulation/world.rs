@@ -83,7 +83,7 @@ impl WorkerSwitches {
 impl World {
     pub(crate) fn new(seed: u64, rng: &mut StdRng, planted: Planted, log: Log) -> Arc<Self> {
         let recipe = Recipe {
-            dense: (rng.random_range(3..=6), rng.random_range(200..=400)),
+            dense: (rng.random_range(3..=6), rng.random_range(250..=450)),
             sparse: (rng.random_range(20..=60), 4),
             normal: (rng.random_range(0..=2), 30),
             every_type: rng.random_bool(0.5),
