@@ -32,5 +32,5 @@ mod versions;
 mod view;
 
 pub use coordinator::{Coordinator, CoordinatorError, Deps, StartError};
-pub use serve::ServeError;
+pub use serve::{ServeError, serve};
 pub use store::connect;

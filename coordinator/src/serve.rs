@@ -33,7 +33,7 @@ const PIPE_BYTES: usize = 256 * 1024;
 pub struct ServeError(#[from] tonic::transport::Error);
 
 /// Serves connections until `stop` returns; requests under way are answered first, watchers are cut off.
-pub(crate) async fn serve<C, E>(
+pub async fn serve<C, E>(
     routes: Routes,
     incoming: impl Stream<Item = Result<C, E>>,
     stop: impl Future<Output = ()>,

@@ -87,6 +87,8 @@ struct Row {
 struct Replay {
     rows: BTreeMap<String, BTreeMap<i64, Row>>,
     said: BTreeMap<i64, Vec<Said>>,
+    /// Epoch and number of the commit at which each shard stands.
+    stands: BTreeMap<String, (i64, u64)>,
     /// Tables of which some read ended early without an error.
     short: BTreeSet<String>,
 }
@@ -101,7 +103,7 @@ impl Replay {
             table.rows.keys().map(|ts| (*ts, Row::default())).collect::<BTreeMap<_, _>>()
         };
         let rows = source.tables.iter().map(|(name, table)| (name.clone(), rows(table))).collect();
-        Ok(Self { rows, said, short: BTreeSet::new() })
+        Ok(Self { rows, said, stands: BTreeMap::new(), short: BTreeSet::new() })
     }
 
     fn all(&mut self, entries: &[Entry]) -> Result<(), String> {
@@ -125,8 +127,19 @@ impl Replay {
                 self.short.extend(tables.iter().cloned());
                 Ok(())
             }
+            Entry::Refused { shard, epoch, seq } => self.refused(shard, *epoch, *seq),
             Entry::Note { .. } => Ok(()),
         }
+    }
+
+    /// Promise S2: a commit that stands is never called one that does not count.
+    fn refused(&self, shard: &str, epoch: i64, seq: u64) -> Result<(), String> {
+        if self.stands.get(shard) == Some(&(epoch, seq)) {
+            return Err(format!(
+                "S2: commit {seq} of epoch {epoch} of shard {shard} stands, and its worker was told that it does not"
+            ));
+        }
+        Ok(())
     }
 
     fn revision(&mut self, revision: i64, began: usize) -> Result<(), String> {
@@ -135,7 +148,16 @@ impl Replay {
                 Said::Leased(_, rest) => {
                     rest.iter().for_each(|ground| self.allow(&ground.table, ground.period))
                 }
+                // where counts differ, what was kept back is copied again by each lease until one gets through
+                Said::Behind(_, passed) => {
+                    let again: Vec<Ground> =
+                        passed.into_iter().filter(|ground| self.short.contains(&ground.table)).collect();
+                    again.iter().for_each(|ground| self.allow(&ground.table, ground.period));
+                }
                 Said::Passed(key, passed) => {
+                    // commits are numbered without a gap, or the log would not have held so far
+                    let stands = self.stands.entry(key.shard.to_string()).or_default();
+                    *stands = (key.epoch.0, stands.1 + 1);
                     // what a read kept back without a word can only be found by the counts at the end
                     let told = |ground: &&Ground| !self.short.contains(&ground.table);
                     let told: Vec<Ground> = passed.iter().filter(told).cloned().collect();

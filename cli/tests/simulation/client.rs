@@ -68,7 +68,7 @@ fn is_final(status: &Status) -> bool {
 pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
     let connect =
         |name| Ok(Admin::new(net::channel(Endpoint::from_shared(format!("http://{name}:{}", net::PORT))?)));
-    let coordinators = crate::faults::coordinators().map(connect);
+    let coordinators = crate::kinds::coordinators().map(connect);
     let coordinators = coordinators.collect::<Result<_, tonic::transport::Error>>()?;
     let mut operator = Operator { coordinators, current: 0 };
     create(&mut operator, &world).await?;

@@ -1,97 +1,38 @@
 //! Which faults come when: drawn from the seed before anything runs, begun and ended by the driver.
 
-use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use tdferry_common::testing::FaultPlan;
 use turmoil::Sim;
 
-use crate::world::{COORDINATORS, STORE, World};
+use crate::kinds::{COORDINATORS, Kind, STORE, worker_host};
+use crate::steps::{At, Step, When};
+use crate::world::World;
 
 /// The first fault may come now: by then there are hosts to hit.
-const FIRST: Duration = Duration::from_millis(300);
+const FIRST_MILLIS: u64 = 300;
 /// No fault lasts beyond it: then everything is repaired, and the task must come to its end.
-pub(crate) const QUIET_FROM: Duration = Duration::from_secs(12);
+pub(crate) const QUIET_FROM: Duration = Duration::from_secs(60);
 /// Enough to meet each other, few enough that work goes on between them.
-const FAULTS: std::ops::RangeInclusive<usize> = 10..=22;
+const FAULTS: RangeInclusive<usize> = 50..=85;
 /// Shorter and longer than a session, so that leases are lost in some and not in others.
-const LASTS_MILLIS: std::ops::RangeInclusive<u64> = 200..=6_000;
+const LASTS_MILLIS: RangeInclusive<u64> = 200..=6_000;
+/// A process may be stopped for four sessions' time; a step may be as long in coming.
+const LONG_MILLIS: RangeInclusive<u64> = 200..=12_000;
+/// Whoever was killed at a step is started again by then, perhaps after its session.
+pub(crate) const DOWN_AT_MOST: Duration = Duration::from_secs(4);
 /// Faults inside of calls to each database.
-const CALL_FAULTS: u32 = 12;
+const CALL_FAULTS: u32 = 16;
 /// How many of a thousand calls fail while that budget lasts.
 const CALLS_PER_MILLE: u32 = 15;
 /// One message in so many is lost while a link loses some. A lost one cuts the link until the next gets through.
 const LOSS: f64 = 0.02;
 const SLOW_LINK: Duration = Duration::from_millis(250);
 pub(crate) const USUAL_LATENCY: Duration = Duration::from_millis(30);
-
-/// What goes wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A host is killed, and started again at the end.
-    Crash(String),
-    /// A worker is asked to stop, and started again at the end.
-    Drain(usize),
-    /// A worker's process is stopped: see [`World::pause`].
-    Pause(usize),
-    /// Two hosts do not reach each other.
-    Severed(String, String),
-    /// The first does not reach the second.
-    SeveredOneWay(String, String),
-    /// What two hosts send arrives at the end.
-    Held(String, String),
-    /// Some messages between two hosts are lost.
-    Lossy(String, String),
-    /// Messages between two hosts take long.
-    Slow(String, String),
-    /// The source is away.
-    SourceAway,
-    /// The sink is away.
-    SinkAway,
-    /// Some reads end early without an error.
-    ShortReads,
-}
-
-impl Kind {
-    /// One word for it, for counting.
-    pub(crate) fn word(&self) -> String {
-        match self {
-            Self::Crash(host) => format!("crash {}", host.split('-').next().unwrap_or_default()),
-            other => {
-                let text = format!("{other:?}");
-                text.split('(').next().unwrap_or_default().to_lowercase()
-            }
-        }
-    }
-
-    /// What it keeps busy: two faults at the same place would undo each other.
-    fn places(&self) -> Vec<String> {
-        let link = |a: &str, b: &str| format!("{}|{}", a.min(b), a.max(b));
-        match self {
-            Self::Crash(host) => vec![host.clone()],
-            Self::Drain(worker) => vec![worker_host(*worker)],
-            Self::Pause(worker) => {
-                let host = worker_host(*worker);
-                let links = coordinators().map(|coordinator| link(&host, &coordinator));
-                links.chain([host.clone()]).collect()
-            }
-            Self::Severed(a, b)
-            | Self::SeveredOneWay(a, b)
-            | Self::Held(a, b)
-            | Self::Lossy(a, b)
-            | Self::Slow(a, b) => vec![link(a, b)],
-            Self::SourceAway | Self::SinkAway | Self::ShortReads => vec![format!("{self:?}")],
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
 
 /// One fault: what, and from when to when.
 #[derive(Debug, Clone)]
@@ -104,11 +45,13 @@ pub(crate) struct Fault {
 /// A seed's faults, in the order they begin.
 pub(crate) fn draw(rng: &mut StdRng, workers: usize) -> Vec<Fault> {
     let mut faults: Vec<Fault> = Vec::new();
+    let last = u64::try_from(QUIET_FROM.as_millis()).unwrap();
     for _ in 0..rng.random_range(FAULTS) {
         let kind = draw_kind(rng, workers);
-        let last = u64::try_from(QUIET_FROM.as_millis()).unwrap();
-        let from = Duration::from_millis(rng.random_range(u64::try_from(FIRST.as_millis()).unwrap()..last));
-        let to = (from + Duration::from_millis(rng.random_range(LASTS_MILLIS))).min(QUIET_FROM);
+        let long = matches!(kind, Kind::Pause(_) | Kind::CrashAt(_));
+        let lasts = if long { LONG_MILLIS } else { LASTS_MILLIS };
+        let from = Duration::from_millis(rng.random_range(FIRST_MILLIS..last));
+        let to = (from + Duration::from_millis(rng.random_range(lasts))).min(QUIET_FROM);
         let fault = Fault { kind, from, to };
         if !faults.iter().any(|other| meet(other, &fault)) {
             faults.push(fault);
@@ -131,29 +74,39 @@ fn draw_kind(rng: &mut StdRng, workers: usize) -> Kind {
         1 => (worker_host(worker), coordinator.clone()),
         _ => (coordinator.clone(), worker_host(worker)),
     };
-    match rng.random_range(0..20) {
+    match rng.random_range(0..38) {
         0..3 => Kind::Crash(worker_host(worker)),
         3 => Kind::Crash(coordinator),
         4 => Kind::Crash(STORE.to_owned()),
-        5 => Kind::Drain(worker),
-        6..10 => Kind::Pause(worker),
-        10 => Kind::Severed(a, b),
-        11 => Kind::SeveredOneWay(a, b),
-        12..15 => Kind::Held(a, b),
-        15 => Kind::Lossy(a, b),
-        16 => Kind::Slow(a, b),
-        17 => Kind::SourceAway,
-        18 => Kind::SinkAway,
-        _ => Kind::ShortReads,
+        5..7 => Kind::Drain(worker),
+        7..11 => Kind::Pause(worker_host(worker)),
+        11..13 => Kind::Pause(coordinator),
+        13 => Kind::Severed(a, b),
+        14..16 => Kind::SeveredOneWay(a, b),
+        16..19 => Kind::Held(a, b),
+        19 => Kind::Lossy(a, b),
+        20 => Kind::Slow(a, b),
+        21 => Kind::SourceAway,
+        22 => Kind::SinkAway,
+        23..25 => Kind::ShortReads,
+        25..27 => Kind::Meddled(worker_host(worker)),
+        27..29 => Kind::Meddled(coordinator),
+        29..34 => Kind::CrashAt(step_of(worker_host(worker), &WORKER_STEPS, rng)),
+        34..37 => Kind::CrashAt(step_of(coordinator, &COORDINATOR_STEPS, rng)),
+        _ => Kind::CrashAt(step_of(STORE.to_owned(), &[Step::Write], rng)),
     }
 }
 
-pub(crate) fn worker_host(worker: usize) -> String {
-    format!("worker-{worker}")
-}
+/// Cuts are rare, so they are waited for more often.
+const WORKER_STEPS: [Step; 7] =
+    [Step::Claim, Step::Write, Step::Commit, Step::Finish, Step::Cut, Step::Cut, Step::Cut];
+const COORDINATOR_STEPS: [Step; 6] =
+    [Step::Claim, Step::Commit, Step::Finish, Step::Cut, Step::Cut, Step::Cut];
 
-pub(crate) fn coordinators() -> impl Iterator<Item = String> {
-    (0..COORDINATORS).map(|n| format!("coordinator-{n}"))
+fn step_of(host: String, steps: &[Step], rng: &mut StdRng) -> At {
+    let step = *steps.choose(rng).unwrap();
+    let when = if rng.random_bool(0.5) { When::Before } else { When::After };
+    At { host, step, when }
 }
 
 /// Faults inside of calls to both databases.
@@ -166,8 +119,10 @@ pub(crate) fn in_calls(world: &World, rng: &mut StdRng) {
 pub(crate) fn begin(sim: &mut Sim<'_>, world: &World, kind: &Kind) {
     match kind {
         Kind::Crash(host) => sim.crash(host.as_str()),
+        Kind::CrashAt(at) => world.steps.arm(at),
         Kind::Drain(worker) => world.workers[*worker].drain(),
-        Kind::Pause(worker) => world.pause(sim, *worker),
+        Kind::Pause(host) => world.pause(sim, host),
+        Kind::Meddled(host) => world.meddling.begin(host),
         Kind::Severed(a, b) => sim.partition(a.as_str(), b.as_str()),
         Kind::SeveredOneWay(a, b) => sim.partition_oneway(a.as_str(), b.as_str()),
         Kind::Held(a, b) => sim.hold(a.as_str(), b.as_str()),
@@ -182,9 +137,16 @@ pub(crate) fn begin(sim: &mut Sim<'_>, world: &World, kind: &Kind) {
 pub(crate) fn end(sim: &mut Sim<'_>, world: &World, kind: &Kind) {
     match kind {
         Kind::Crash(host) => sim.bounce(host.as_str()),
+        Kind::CrashAt(at) => {
+            world.steps.disarm(at);
+            if !sim.is_host_running(at.host.as_str()) {
+                sim.bounce(at.host.as_str());
+            }
+        }
         // whoever has not left in order by now is killed
         Kind::Drain(worker) => sim.bounce(worker_host(*worker)),
-        Kind::Pause(worker) => world.resume(sim, *worker),
+        Kind::Pause(host) => world.resume(sim, host),
+        Kind::Meddled(host) => world.meddling.end(host),
         Kind::Severed(a, b) | Kind::SeveredOneWay(a, b) => sim.repair(a.as_str(), b.as_str()),
         Kind::Held(a, b) => sim.release(a.as_str(), b.as_str()),
         Kind::Lossy(a, b) => {

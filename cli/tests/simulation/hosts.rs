@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
 use tdferry_common::clock::Clock;
 use tdferry_common::shutdown::stop_pair;
 use tdferry_coordinator::Coordinator;
@@ -11,12 +12,11 @@ use tdferry_embedded::{Embedded, Options};
 use tdferry_worker::Worker;
 use tokio::time::sleep;
 
-use crate::faults::worker_host;
-use crate::log::LoggedStorage;
-use crate::net;
-use crate::planted::{Planted, unguarded};
+use crate::disk::LoggedStorage;
+use crate::kinds::worker_host;
 use crate::ports::SlowConnector;
 use crate::world::{NOW_MILLIS, World};
+use crate::{net, seam};
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
@@ -26,20 +26,17 @@ const START_AGAIN: Duration = Duration::from_millis(500);
 const HISTORY: Duration = Duration::from_secs(86_400);
 
 pub(crate) async fn store(world: Arc<World>) -> Result<(), Failure> {
-    let storage = LoggedStorage { inner: world.disk.clone(), log: world.log.clone() };
+    let storage = LoggedStorage { inner: world.disk.clone(), world: Arc::clone(&world) };
     let options = Options { history: HISTORY, ..Options::seeded(world.seed) };
     let store = Embedded::open_with(storage, options).await?;
-    store.serve(net::listen().await?).await?;
+    let incoming = net::listen().await?.map(|connection| connection.map(|(connection, _)| connection));
+    store.serve(incoming).await?;
     Ok(())
 }
 
 pub(crate) async fn coordinator(world: Arc<World>, host: String) -> Result<(), Failure> {
     loop {
-        let channel = net::to_store(world.timing.store_request);
-        let channel = match world.planted {
-            Planted::NoEpochGuard => unguarded(channel),
-            _ => etcd_client::Channel::Tonic(channel),
-        };
+        let channel = seam::to_store(&world, &host, net::to_store(world.timing.store_request));
         let deps = tdferry_coordinator::Deps {
             client: etcd_client::Client::from_channel(channel, None).await?,
             clock: clock(),
@@ -48,13 +45,24 @@ pub(crate) async fn coordinator(world: Arc<World>, host: String) -> Result<(), F
             id: host.clone(),
         };
         match Coordinator::start(deps).await {
-            Ok(coordinator) => {
-                coordinator.serve(net::listen().await?, std::future::pending()).await?;
-            }
+            Ok(coordinator) => serve(&world, &coordinator).await?,
             Err(error) => world.log.note(format!("{host}: {error}")),
         }
         sleep(START_AGAIN).await;
     }
+}
+
+/// Serves each connection by itself, so that it is known whose requests come over it.
+async fn serve(world: &Arc<World>, coordinator: &Coordinator) -> Result<(), Failure> {
+    let routes = coordinator.router().await;
+    let mut incoming = Box::pin(net::listen().await?);
+    while let Some(connection) = incoming.next().await {
+        let (connection, from) = connection?;
+        let routes = seam::heard_from(world, &from, routes.clone());
+        let one = stream::iter([Ok::<_, std::io::Error>(connection)]).chain(stream::pending());
+        tokio::spawn(tdferry_coordinator::serve(routes, one, std::future::pending()));
+    }
+    Ok(())
 }
 
 pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failure> {
@@ -64,7 +72,7 @@ pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failur
     let connector = SlowConnector::new(&world, index, seed);
     let endpoint =
         |name: String| tdferry_worker::endpoint(&format!("http://{name}:{}", net::PORT), &world.timing);
-    let coordinators = crate::faults::coordinators().map(|name| Ok(net::channel(endpoint(name)?)));
+    let coordinators = crate::kinds::coordinators().map(|name| Ok(net::channel(endpoint(name)?)));
     let worker = Worker::new(tdferry_worker::Deps {
         coordinators: coordinators.collect::<Result<_, tonic::transport::Error>>()?,
         connector: Arc::new(connector),
@@ -77,7 +85,7 @@ pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failur
     let (stopper, stop) = stop_pair();
     *switches.stopper.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopper);
     // a worker that a coordinator refuses ends, which no fault of these may bring about
-    worker.run(stop).await?;
+    switches.gate.holds(worker.run(stop)).await?;
     Ok(())
 }
 

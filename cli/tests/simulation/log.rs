@@ -5,11 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tdferry_common::testing::Event;
 use tdferry_common::time::Period;
 use tdferry_coordinator::invariant::Written;
-use tdferry_embedded::{Batch, Error, MemoryStorage, Storage, Table};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -24,6 +22,8 @@ pub(crate) enum Entry {
     ReadFailed { tables: Vec<String>, period: Period },
     /// A read of these tables ended early without an error.
     Short { tables: Vec<String> },
+    /// A worker was told that this commit does not count.
+    Refused { shard: String, epoch: i64, seq: u64 },
     /// A fault began or ended, or an operator did something.
     Note { what: String },
 }
@@ -109,36 +109,4 @@ fn brief(entry: &Entry, line: &str) -> String {
         format!("{}{}@{}", if written.value.is_some() { "" } else { "deleted " }, key, written.revision)
     };
     format!("stored {}", written.iter().map(one).collect::<Vec<_>>().join(", "))
-}
-
-/// A storage that survives the crash of its host, and logs what becomes durable in it.
-pub(crate) struct LoggedStorage {
-    pub(crate) inner: MemoryStorage,
-    pub(crate) log: Log,
-}
-
-#[async_trait]
-impl Storage for LoggedStorage {
-    async fn load(&mut self) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, Error> {
-        self.inner.load().await
-    }
-
-    async fn commit(&mut self, batch: Batch) -> Result<(), Error> {
-        let began = self.log.len();
-        let written = batch.changes().map(|(revision, key, value)| Written {
-            revision,
-            key: key.to_vec(),
-            value: value.map(|value| value.to_vec()),
-        });
-        let written: Vec<Written> = written.collect();
-        self.inner.commit(batch).await?;
-        if !written.is_empty() {
-            self.log.push(Entry::Stored { began, written });
-        }
-        Ok(())
-    }
-
-    fn size(&self) -> u64 {
-        self.inner.size()
-    }
 }

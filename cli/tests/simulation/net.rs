@@ -1,6 +1,7 @@
 //! The simulated network as tonic sees it: channels that connect through it, connections that arrive from it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -36,11 +37,12 @@ pub(crate) fn to_store(request: Duration) -> Channel {
     channel(endpoint)
 }
 
-/// Connections that arrive at this host.
-pub(crate) async fn listen() -> io::Result<impl Stream<Item = io::Result<TcpStream>>> {
+/// Connections that arrive at this host, and from which host each comes.
+pub(crate) async fn listen() -> io::Result<impl Stream<Item = io::Result<(TcpStream, String)>>> {
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
     Ok(futures_util::stream::unfold(listener, |listener| async move {
-        let accepted = listener.accept().await.map(|(stream, _)| stream);
-        Some((accepted, listener))
+        let accepted = listener.accept().await;
+        let named = |from: SocketAddr| turmoil::reverse_lookup(from.ip()).unwrap_or_default();
+        Some((accepted.map(|(stream, from)| (stream, named(from))), listener))
     }))
 }

@@ -1,14 +1,16 @@
 //! Bugs planted on purpose, outside of what is shipped: a simulation that does not find them proves nothing.
 
-use etcd_client::proto::{PbCompare, PbTargetUnion, PbTxnRequest, PbTxnResponse};
-use tonic::body::Body;
-use tonic::codegen::{Service, http};
-use tonic::transport::Channel;
-use tonic_prost::ProstCodec;
-use tower::service_fn;
-use tower::util::BoxCloneSyncService;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-const TXN: &str = "/etcdserverpb.KV/Txn";
+use etcd_client::proto::{PbTxnOpRequest, PbTxnRequest};
+use tdferry_proto::v1;
+use tonic::body::Body;
+use tonic::codegen::http;
+
+use crate::request::{Request, epoch_guard, made_up, without_parent};
+use crate::steps::Step;
 
 /// Which bug, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,43 +23,74 @@ pub(crate) enum Planted {
     WriteTwice,
     /// Transactions travel without the guard that the lease is still of the same epoch.
     NoEpochGuard,
+    /// That guard is left out while the coordinator's own clock says that the lease cannot have run out.
+    LocalClock,
+    /// A finish leaves its lease to be deleted by a transaction of its own.
+    LeaseEndedApart,
+    /// A cut gives rows away that its parent keeps.
+    CutOverlaps,
+    /// A commit whose answer got lost is taken for one that was refused.
+    LostAnswerIsFailure,
 }
 
-/// A channel to the store that takes the epoch's guard out of every transaction.
-pub(crate) fn unguarded(channel: Channel) -> etcd_client::Channel {
-    let service = service_fn(move |request: http::Request<Body>| {
-        let mut channel = channel.clone();
-        async move {
-            if request.uri().path() == TXN {
-                return Ok::<_, tower::BoxError>(strip(channel, request).await);
-            }
-            std::future::poll_fn(|cx| channel.poll_ready(cx)).await?;
-            Ok(channel.call(request).await?)
+/// When a coordinator last had a yes under each lease, by its own clock.
+#[derive(Default)]
+pub(crate) struct Beliefs(Mutex<BTreeMap<Vec<u8>, Duration>>);
+
+impl Planted {
+    /// What a coordinator asks its store for instead.
+    pub(crate) fn instead(self, asked: Request, beliefs: &Beliefs, lives: Duration) -> Request {
+        let Some(mut txn) = asked.txn() else { return asked };
+        let keeps = |txn: &PbTxnRequest| match self {
+            Self::NoEpochGuard => false,
+            Self::LocalClock => !beliefs.is_fresh(txn, lives),
+            _ => true,
+        };
+        if !keeps(&txn) {
+            // a guard with no epoch is that of a claim
+            txn.compare.retain(|compare| epoch_guard(compare).is_none_or(|epoch| epoch == 0));
         }
-    });
-    etcd_client::Channel::Custom(BoxCloneSyncService::new(service))
-}
-
-async fn strip(channel: Channel, request: http::Request<Body>) -> http::Response<Body> {
-    let forward = service_fn(move |request: tonic::Request<PbTxnRequest>| {
-        let mut client = tonic::client::Grpc::new(channel.clone());
-        async move {
-            let request = request.map(|mut txn| {
-                txn.compare.retain(|compare| !is_epoch_guard(compare));
-                txn
-            });
-            let unready = |error: tonic::transport::Error| tonic::Status::unavailable(error.to_string());
-            client.ready().await.map_err(unready)?;
-            let codec = ProstCodec::<PbTxnRequest, PbTxnResponse>::default();
-            client.unary(request, http::uri::PathAndQuery::from_static(TXN), codec).await
+        if self == Self::LeaseEndedApart && asked.step() == Some(Step::Finish) {
+            txn.success.retain(|op| !matches!(op.request, Some(PbTxnOpRequest::RequestDeleteRange(_))));
         }
-    });
-    let codec = ProstCodec::<PbTxnResponse, PbTxnRequest>::default();
-    tonic::server::Grpc::new(codec).unary(forward, request).await
+        if self == Self::CutOverlaps && asked.step() == Some(Step::Cut) {
+            without_parent(&mut txn);
+        }
+        asked.with_txn(&txn)
+    }
+
+    /// What it asks for once that is done.
+    pub(crate) fn afterwards(self, asked: &Request) -> Option<Request> {
+        let finish = self == Self::LeaseEndedApart && asked.step() == Some(Step::Finish);
+        let mut txn = finish.then(|| asked.txn()).flatten()?;
+        txn.success.retain(|op| matches!(op.request, Some(PbTxnOpRequest::RequestDeleteRange(_))));
+        Some(asked.with_txn(&PbTxnRequest { success: txn.success, ..PbTxnRequest::default() }))
+    }
+
+    /// What a worker hears when the answer to its commit got lost.
+    pub(crate) fn heard_instead(self, asked: &Request) -> Option<http::Response<Body>> {
+        (self == Self::LostAnswerIsFailure && asked.commit().is_some()).then(|| {
+            let message = "planted: no answer".to_owned();
+            made_up(&v1::CommitResponse { verdict: v1::Verdict::Fenced.into(), message })
+        })
+    }
 }
 
-/// A compare of a lease key's create revision with an epoch; one with zero guards a claim and stays.
-fn is_epoch_guard(compare: &PbCompare) -> bool {
-    let lease = String::from_utf8_lossy(&compare.key).contains("/lease/");
-    lease && matches!(compare.target_union, Some(PbTargetUnion::CreateRevision(epoch)) if epoch != 0)
+impl Beliefs {
+    /// To be told of each transaction that was answered.
+    pub(crate) fn answered(&self, asked: &Request) {
+        let Some(txn) = asked.txn() else { return };
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for compare in txn.compare.iter().filter(|compare| epoch_guard(compare).is_some()) {
+            heard.insert(compare.key.clone(), now);
+        }
+    }
+
+    fn is_fresh(&self, txn: &PbTxnRequest, lives: Duration) -> bool {
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = txn.compare.iter().filter(|compare| epoch_guard(compare).is_some());
+        of.filter_map(|compare| heard.get(&compare.key)).any(|last| now < *last + lives)
+    }
 }

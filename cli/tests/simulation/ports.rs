@@ -17,15 +17,14 @@ use tdferry_common::testing::{MemConnector, MemSink, MemSource};
 use tdferry_common::time::{Period, Precision};
 use tokio::time::sleep;
 
+use crate::gate::Gate;
+use crate::kinds::worker_host;
 use crate::log::{Entry, Log};
 use crate::planted::Planted;
 use crate::source::SlowSource;
+use crate::steps::{Step, When};
 use crate::world::World;
 
-/// How long one call takes at most, so that a fault finds calls in flight.
-const SLOWEST: Duration = Duration::from_millis(250);
-/// How often a call that is held up looks whether it may go on.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How much later than its answer a write arrives, where that bug is planted.
 const LATE: Duration = Duration::from_millis(400);
 
@@ -33,24 +32,23 @@ const LATE: Duration = Duration::from_millis(400);
 pub(crate) struct Calls {
     pub(crate) worker: usize,
     pub(crate) log: Log,
-    pub(crate) paused: Arc<AtomicBool>,
+    pub(crate) gate: Gate,
     pub(crate) shorts: Arc<Shorts>,
     pub(crate) planted: Planted,
+    world: Arc<World>,
     rng: Mutex<SmallRng>,
 }
 
 impl Calls {
     /// Time passes, and more of it while the host is paused.
     pub(crate) async fn pass(&self) {
-        sleep(SLOWEST.mul_f64(self.draw())).await;
-        self.held().await;
+        sleep(self.world.slowest.mul_f64(self.draw())).await;
+        self.gate.passed().await;
     }
 
-    /// Returns once the host is not paused.
-    pub(crate) async fn held(&self) {
-        while self.paused.load(Ordering::Relaxed) {
-            sleep(LOOK_EVERY).await;
-        }
+    /// Passes a write's step.
+    async fn step(&self, when: When) {
+        self.world.steps.pass(&worker_host(self.worker), Step::Write, when).await;
     }
 
     /// Between nothing and one.
@@ -89,13 +87,14 @@ pub(crate) struct SlowConnector {
 }
 
 impl SlowConnector {
-    pub(crate) fn new(world: &World, worker: usize, seed: u64) -> Self {
+    pub(crate) fn new(world: &Arc<World>, worker: usize, seed: u64) -> Self {
         let calls = Calls {
             worker,
             log: world.log.clone(),
-            paused: Arc::clone(&world.workers[worker].paused),
+            gate: world.workers[worker].gate.clone(),
             shorts: Arc::clone(&world.shorts),
             planted: world.planted,
+            world: Arc::clone(world),
             rng: Mutex::new(SmallRng::seed_from_u64(seed)),
         };
         let inner = MemConnector::new(Arc::clone(&world.source), Arc::clone(&world.sink));
@@ -156,6 +155,7 @@ impl SlowSink {
         let places = rows.places();
         let (inner, calls) = (self.inner.clone(), Arc::clone(&self.calls));
         let writing = tokio::spawn(async move {
+            calls.step(When::Before).await;
             calls.pass().await;
             if calls.planted == Planted::AnswerBeforeWrite {
                 sleep(LATE).await;
@@ -164,7 +164,8 @@ impl SlowSink {
                 rows.write(&inner).await?;
             }
             let written = rows.write(&inner).await;
-            calls.held().await;
+            calls.step(When::After).await;
+            calls.gate.passed().await;
             written
         });
         if self.calls.planted != Planted::AnswerBeforeWrite {
@@ -184,7 +185,7 @@ macro_rules! slow {
     ($self:ident, $call:expr) => {{
         $self.calls.pass().await;
         let answer = $call.await;
-        $self.calls.held().await;
+        $self.calls.gate.passed().await;
         answer
     }};
 }

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use turmoil::Sim;
 
 use crate::check::{self, Shown};
-use crate::faults::{self, Fault, QUIET_FROM, USUAL_LATENCY};
+use crate::faults::{self, DOWN_AT_MOST, Fault, QUIET_FROM, USUAL_LATENCY};
+use crate::kinds::{self, Kind, STORE};
 use crate::log::Log;
 use crate::planted::Planted;
-use crate::world::{STORE, World};
+use crate::world::World;
 use crate::{client, hosts, telling};
 
 /// The grain of simulated time.
@@ -34,6 +35,8 @@ pub(crate) struct Ran {
     pub(crate) trace: u64,
     pub(crate) shown: Shown,
     pub(crate) faults: BTreeMap<String, u64>,
+    /// What happened to single requests.
+    pub(crate) requests: BTreeMap<String, u64>,
     pub(crate) told: BTreeMap<String, u64>,
     pub(crate) retried: u64,
 }
@@ -106,7 +109,8 @@ fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
         }
     }
     let retried = world.retried.load(std::sync::atomic::Ordering::Relaxed);
-    Ok(Ran { simulated: sim.elapsed(), shown, faults: counted, retried, ..Ran::default() })
+    let requests = world.meddling.fired().into_iter().map(|(what, times)| (what.to_owned(), times)).collect();
+    Ok(Ran { simulated: sim.elapsed(), shown, faults: counted, requests, retried, ..Ran::default() })
 }
 
 fn completed(world: &World) -> Result<(), String> {
@@ -130,13 +134,13 @@ fn build(seed: u64, world: &Arc<World>) -> Sim<'static> {
         .build();
     let of = Arc::clone(world);
     sim.host(STORE, move || hosts::store(Arc::clone(&of)));
-    for name in faults::coordinators() {
+    for name in kinds::coordinators() {
         let (of, host) = (Arc::clone(world), name.clone());
         sim.host(name, move || hosts::coordinator(Arc::clone(&of), host.clone()));
     }
     for index in 0..world.workers.len() {
         let of = Arc::clone(world);
-        sim.host(faults::worker_host(index), move || hosts::worker(Arc::clone(&of), index));
+        sim.host(kinds::worker_host(index), move || hosts::worker(Arc::clone(&of), index));
     }
     sim.client("operator", client::operate(Arc::clone(world)));
     sim
@@ -154,13 +158,24 @@ impl Driver {
     fn turn(&mut self, sim: &mut Sim<'_>, world: &World) {
         let now = sim.elapsed();
         world.log.set_now(now);
+        for at in world.steps.reached() {
+            world.log.note(at.to_string());
+            sim.crash(at.host.as_str());
+            *self.counted.entry(at.to_string()).or_default() += 1;
+            for fault in self.under_way.iter_mut().filter(|fault| fault.kind == Kind::CrashAt(at.clone())) {
+                fault.to = fault.to.min(now + DOWN_AT_MOST);
+            }
+        }
         let over: Vec<Fault> = self.under_way.extract_if(.., |fault| fault.to <= now).collect();
         over.iter().for_each(|fault| ended(sim, world, fault));
         while self.waiting.first().is_some_and(|fault| fault.from <= now) {
             let fault = self.waiting.remove(0);
             world.log.note(format!("{} begins", fault.kind));
             faults::begin(sim, world, &fault.kind);
-            *self.counted.entry(fault.kind.word()).or_default() += 1;
+            // a crash at a step counts when somebody comes there
+            if !matches!(fault.kind, Kind::CrashAt(_)) {
+                *self.counted.entry(fault.kind.word()).or_default() += 1;
+            }
             self.under_way.push(fault);
         }
         if now >= QUIET_FROM {

@@ -57,7 +57,7 @@ impl<'a, Item: Send + 'a> Reading<'a, Item> {
             return None;
         }
         let item = self.blocks.next().await;
-        self.calls.held().await;
+        self.calls.gate.passed().await;
         self.asked = None;
         self.ended = !matches!(item, Some(Ok(_)));
         if matches!(item, Some(Err(_))) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +17,14 @@ use tdferry_embedded::MemoryStorage;
 use tdferry_proto::v1;
 use turmoil::Sim;
 
-use crate::faults::{coordinators, worker_host};
+use crate::gate::Gate;
+use crate::kinds::{WORKERS, peers, worker_host};
 use crate::log::Log;
+use crate::meddle::Meddling;
 use crate::planted::Planted;
 use crate::ports::Shorts;
+use crate::steps::Steps;
 
-pub(crate) const STORE: &str = "store";
-pub(crate) const COORDINATORS: usize = 2;
 pub(crate) const TASK: &str = "simulated";
 /// 2020-09-20: a week after the first row of every generated database.
 pub(crate) const NOW_MILLIS: i64 = 1_600_600_000_000;
@@ -32,7 +33,9 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 /// A batch of the store takes this long, so that a crash can fall between a change and its answer.
 const DISK: Duration = Duration::from_millis(3);
 /// Rows in one block: few, so that there are many writes to hit.
-const BLOCK_ROWS: usize = 16;
+const BLOCK_ROWS: usize = 8;
+/// How long one call to a database takes at most, so that a fault finds calls in flight; less than the limit of a write.
+const SLOWEST_MILLIS: std::ops::RangeInclusive<u64> = 300..=800;
 
 /// Everything that survives its hosts.
 pub(crate) struct World {
@@ -47,6 +50,12 @@ pub(crate) struct World {
     pub(crate) spec: String,
     /// Whether some reads end early.
     pub(crate) shorts: Arc<Shorts>,
+    /// How long one call to a database takes at most.
+    pub(crate) slowest: Duration,
+    /// At which steps somebody is to die.
+    pub(crate) steps: Steps,
+    /// Whose requests do not arrive as they were sent.
+    pub(crate) meddling: Meddling,
     /// When an operator pauses the task, and for how long.
     pub(crate) pauses: Option<(Duration, Duration)>,
     /// What the client saw last.
@@ -59,7 +68,7 @@ pub(crate) struct World {
 /// What the driver can do to one worker.
 #[derive(Default)]
 pub(crate) struct WorkerSwitches {
-    pub(crate) paused: Arc<AtomicBool>,
+    pub(crate) gate: Gate,
     pub(crate) stopper: Mutex<Option<Stopper>>,
 }
 
@@ -74,8 +83,8 @@ impl WorkerSwitches {
 impl World {
     pub(crate) fn new(seed: u64, rng: &mut StdRng, planted: Planted, log: Log) -> Arc<Self> {
         let recipe = Recipe {
-            dense: (rng.random_range(2..=4), rng.random_range(60..=200)),
-            sparse: (rng.random_range(10..=40), 4),
+            dense: (rng.random_range(3..=6), rng.random_range(250..=450)),
+            sparse: (rng.random_range(20..=60), 4),
             normal: (rng.random_range(0..=2), 30),
             every_type: rng.random_bool(0.5),
             ..Recipe::small(rng.random())
@@ -84,7 +93,7 @@ impl World {
         source.limit(|limits| limits.block_rows = BLOCK_ROWS);
         let sees = log.clone();
         sink.on_event(Arc::new(move |event| sees.sink_event(event)));
-        let at = Duration::from_millis(rng.random_range(1_500..8_000));
+        let at = Duration::from_millis(rng.random_range(1_500..30_000));
         let pauses = rng.random_bool(0.3).then(|| (at, Duration::from_millis(rng.random_range(500..5_000))));
         Arc::new(Self {
             seed,
@@ -94,9 +103,12 @@ impl World {
             disk: MemoryStorage::new().with_latency(DISK),
             source,
             sink,
-            workers: (0..rng.random_range(3..=4)).map(|_| WorkerSwitches::default()).collect(),
+            workers: (0..rng.random_range(3..=WORKERS)).map(|_| WorkerSwitches::default()).collect(),
             spec: spec(rng),
             shorts: Arc::default(),
+            slowest: Duration::from_millis(rng.random_range(SLOWEST_MILLIS)),
+            steps: Steps::default(),
+            meddling: Meddling::new(rng.random()),
             pauses,
             seen: Mutex::default(),
             retried: AtomicU64::new(0),
@@ -116,16 +128,27 @@ impl World {
         hasher.finish()
     }
 
-    /// Stops a worker's process as far as others can tell: what it sends and is sent is held, and its calls to both
-    /// databases neither begin nor answer. Turmoil cannot stop a host's own timers, so the worker may notice.
-    pub(crate) fn pause(&self, sim: &Sim<'_>, worker: usize) {
-        self.workers[worker].paused.store(true, Ordering::Relaxed);
-        coordinators().for_each(|coordinator| sim.hold(worker_host(worker), coordinator));
+    /// Stops a process as far as others can tell: what it sends and is sent is held. Of a worker, the loop that beats
+    /// and claims stands still as well, and its calls to both databases neither begin nor answer; only the timers
+    /// inside of its leases go on.
+    pub(crate) fn pause(&self, sim: &Sim<'_>, host: &str) {
+        self.gate(host).inspect(|gate| gate.shut());
+        self.links(host).for_each(|peer| sim.hold(host, peer));
     }
 
-    pub(crate) fn resume(&self, sim: &Sim<'_>, worker: usize) {
-        self.workers[worker].paused.store(false, Ordering::Relaxed);
-        coordinators().for_each(|coordinator| sim.release(worker_host(worker), coordinator));
+    pub(crate) fn resume(&self, sim: &Sim<'_>, host: &str) {
+        self.gate(host).inspect(|gate| gate.open());
+        self.links(host).for_each(|peer| sim.release(host, peer));
+    }
+
+    fn gate(&self, host: &str) -> Option<&Gate> {
+        let worker = (0..self.workers.len()).find(|worker| worker_host(*worker) == host)?;
+        Some(&self.workers[worker].gate)
+    }
+
+    fn links(&self, host: &str) -> impl Iterator<Item = String> {
+        let absent: Vec<String> = (self.workers.len()..WORKERS).map(worker_host).collect();
+        peers(host).into_iter().filter(move |peer| !absent.contains(peer))
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Promise {
     /// The plan holds exactly the tables that the source has.
     S9,
     /// Every record follows from the one before by one event of [`Shard::next`], so that what is stored is what some
-    /// order of honest requests leaves.
+    /// order of honest requests leaves; and a shard that is through leaves no lease behind.
     Honest,
     /// Every record can be read.
     Readable,
@@ -136,13 +136,25 @@ impl Replay {
             }
         }
         self.cuts(together, &shards)?;
+        let ended: Vec<ShardAt> = shards
+            .iter()
+            .filter(|(_, new)| new.as_ref().is_some_and(Shard::is_terminal))
+            .map(|(place, _)| place.clone())
+            .collect();
         for (place, new) in shards {
             match new {
                 Some(new) => self.shards.insert(place, new),
                 None => self.shards.remove(&place),
             };
         }
-        together.iter().try_for_each(|written| self.other(At(written)))
+        together.iter().try_for_each(|written| self.other(At(written)))?;
+        match ended.into_iter().find(|(task, _, id)| self.leases.contains_key(&(task.clone(), id.clone()))) {
+            Some((_, _, id)) => {
+                Err(At(&together[0])
+                    .broken(Promise::Honest, format!("{id} is through, and its lease stands")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whatever is cut tiles what it was, in a plan that counts.

@@ -28,6 +28,8 @@ pub struct Ground {
 pub enum Said {
     /// A lease was taken; these rows are before it.
     Leased(LeaseKey, Vec<Ground>),
+    /// A lease was taken; these rows an earlier one passed.
+    Behind(LeaseKey, Vec<Ground>),
     /// A commit passed these rows: they are in the sink.
     Passed(LeaseKey, Vec<Ground>),
     /// The shard is done; these are all its rows.
@@ -114,8 +116,12 @@ impl Reader {
         let Some(plan) = self.plans.get(&(task.clone(), id.clone())) else { return };
         let place = (task.clone(), *plan, id.clone());
         let Some(shard) = self.shards.get(&place) else { return };
+        let start = Offset { index: shard.range.from, next: shard.period.from };
+        let behind = self.between(&place, shard, start, shard.checkpoint.offset);
         let rest = self.between(&place, shard, shard.checkpoint.offset, shard.end());
-        self.said.push((revision, Said::Leased(LeaseKey { task, shard: id, epoch: Epoch(revision) }, rest)));
+        let key = LeaseKey { task, shard: id, epoch: Epoch(revision) };
+        self.said.push((revision, Said::Behind(key.clone(), behind)));
+        self.said.push((revision, Said::Leased(key, rest)));
     }
 
     /// The rows of a copy shard from one offset to another.

@@ -183,6 +183,20 @@ fn a_shard_done_early_or_with_counts_that_differ_breaks_s4() {
 }
 
 #[test]
+fn a_shard_that_is_done_and_still_leased_is_not_honest() {
+    let shard = copy(0, 0, 10);
+    for (apart, wanted) in [(false, None), (true, Some(Promise::Honest))] {
+        let mut log = Log::of(std::slice::from_ref(&shard));
+        let claimed = log.claim(4, &shard);
+        let mut done = commit(&claimed, 4, 1, 5);
+        done.state = ShardState::Done;
+        done.checkpoint.offset = shard.end();
+        log.at(5).shard(&done).at(if apart { 6 } else { 5 }).lease_gone(&shard);
+        assert_eq!(log.broken(), wanted);
+    }
+}
+
+#[test]
 fn shards_that_overlap_or_lose_ground_when_cut_break_s5() {
     assert_eq!(Log::of(&[copy(0, 0, 10), copy(1, 10, 20)]).broken(), None);
     assert_eq!(Log::of(&[copy(0, 0, 10), copy(1, 9, 20)]).broken(), Some(Promise::S5));
