@@ -25,6 +25,7 @@ mod session;
 mod sizing;
 mod structure;
 mod survey;
+mod tags;
 mod target;
 mod waiting;
 

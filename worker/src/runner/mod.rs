@@ -22,6 +22,7 @@ use crate::held::Held;
 use crate::limits::WriteLimits;
 use crate::session::Session;
 use crate::structure::Structures;
+use crate::tags::StableTags;
 use crate::waiting::Waiting;
 use serve::Served;
 
@@ -130,6 +131,7 @@ impl Worker {
             held: Held::default(),
             waiting: Waiting::default(),
             structures: self.structures.clone(),
+            stable_tags: StableTags::default(),
             write_limits: self.write_limits.clone(),
             heard: watch::Sender::new(sent),
         })
