@@ -11,6 +11,7 @@ mod client;
 mod copy;
 mod counts;
 mod create;
+mod created;
 mod filter;
 mod fingerprint;
 mod heartbeat;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use crate::client::Client;
+use crate::created::Created;
 use crate::held::Held;
 use crate::limits::WriteLimits;
 use crate::session::Session;
@@ -132,6 +133,7 @@ impl Worker {
             waiting: Waiting::default(),
             structures: self.structures.clone(),
             stable_tags: StableTags::default(),
+            created: Created::default(),
             write_limits: self.write_limits.clone(),
             heard: watch::Sender::new(sent),
         })

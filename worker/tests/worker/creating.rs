@@ -1,7 +1,7 @@
 //! Create shards: every subtable with its tags, read at once where there are many and by name where that fails.
 
 use tdferry_common::batch::Value;
-use tdferry_common::shard::ShardKind;
+use tdferry_common::shard::{Range, ShardKind};
 use tdferry_common::testing::{Call, Fault, FaultPlan, MemDatabase, Recipe};
 
 use crate::stage::Stage;
@@ -58,4 +58,18 @@ async fn what_reading_all_tags_did_not_bring_is_asked_for_by_name() {
         assert_eq!(stage.source.fired().values().sum::<u64>(), 1, "{fault:?}");
         assert!(stage.source.counters().calls(Call::Tags) > 0, "{fault:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_worked_on_together_look_once_for_all_they_created() {
+    let stage = stage(Recipe::small(63).make());
+    let half = |from: u32, to: u32, group: u32| {
+        let mut place = stage.place("meters", group, ShardKind::Create);
+        place.shard.range = Range { from, to };
+        place
+    };
+    let all = u32::try_from(stage.names("meters").len()).unwrap();
+    stage.finish([half(0, all / 2, 0), half(all / 2, all, 1)]).await;
+    assert_eq!(stage.sink.held().subtables_of("meters").count(), stage.names("meters").len());
+    assert_eq!(stage.sink.counters().calls(Call::MissingSubtables), 1);
 }
