@@ -32,7 +32,10 @@ impl fmt::Display for Side {
 /// What one side took once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
+    /// What counts.
     pub(crate) seconds: f64,
+    /// From the start of the process to its result.
+    pub(crate) whole: f64,
     /// CPU seconds of the side's own process.
     pub(crate) cpu: f64,
     /// CPU seconds of both servers meanwhile, where they are stand-ins.
@@ -44,6 +47,8 @@ pub(crate) struct Round {
 pub(crate) struct Measured {
     /// Rows, or subtables, a second.
     pub(crate) per_second: f64,
+    /// Seconds from the start of the process to its result: where subtables are created, tdferry surveys first.
+    pub(crate) whole: f64,
     /// CPU seconds of the side's own process for a million of them.
     pub(crate) cpu_per_million: f64,
     /// The servers' part of all CPU that was used, where they are stand-ins.
@@ -81,6 +86,7 @@ impl Round {
         let amount = precise(case.amount());
         Measured {
             per_second: amount / self.seconds,
+            whole: self.whole,
             cpu_per_million: self.cpu * 1_000_000.0 / amount,
             server_share: self.servers.map(|servers| servers / (servers + self.cpu)),
         }
@@ -91,8 +97,9 @@ impl Round {
         let Measured { per_second, cpu_per_million, .. } = self.measured(case);
         let unit = case.unit();
         format!(
-            "{:.2} s, {} {unit}/s, {cpu_per_million:.2} CPU s per million",
+            "{:.2} s of {:.2} s, {} {unit}/s, {cpu_per_million:.2} CPU s per million",
             self.seconds,
+            self.whole,
             rate(per_second)
         )
     }
@@ -125,6 +132,7 @@ impl Outcome {
         let on = if self.real_servers { "real" } else { "stand-ins" };
         let both = |show: fn(&Measured) -> String| [show(&self.tdferry), show(&self.plain)];
         let [tdferry_rate, plain_rate] = both(|side| rate(side.per_second));
+        let [tdferry_whole, plain_whole] = both(|side| format!("{:.2}", side.whole));
         let [tdferry_cpu, plain_cpu] = both(|side| format!("{:.2}", side.cpu_per_million));
         let [tdferry_share, plain_share] = both(|side| {
             side.server_share.map_or_else(|| "-".into(), |share| format!("{:.0} %", share * 100.0))
@@ -137,6 +145,7 @@ impl Outcome {
             plain_rate,
             ratio,
             format!("{:.1}", self.wanted),
+            format!("{tdferry_whole} / {plain_whole}"),
             format!("{tdferry_cpu} / {plain_cpu}"),
             format!("{tdferry_share} / {plain_share}"),
             self.verdict(),
@@ -170,6 +179,7 @@ impl Report {
             "PLAIN/S",
             "RATIO (ROUNDS)",
             "WANTED",
+            "WHOLE RUN S",
             "CPU S PER MILLION",
             "STAND-INS' CPU",
             "VERDICT",
@@ -193,6 +203,7 @@ fn medians(rounds: &[Measured]) -> Measured {
     let shares: Option<Vec<f64>> = rounds.iter().map(|round| round.server_share).collect();
     Measured {
         per_second: of(|round| round.per_second),
+        whole: of(|round| round.whole),
         cpu_per_million: of(|round| round.cpu_per_million),
         server_share: shares.map(median),
     }
@@ -234,7 +245,7 @@ mod tests {
     const CASE: Case = Case { name: Name::Dense, subtables: 1_000, rows: 1_000, wanted: 0.9 };
 
     fn round(tdferry: f64, plain: f64, servers: f64) -> [Round; 2] {
-        [tdferry, plain].map(|seconds| Round { seconds, cpu: 1.0, servers: Some(servers) })
+        [tdferry, plain].map(|seconds| Round { seconds, whole: seconds, cpu: 1.0, servers: Some(servers) })
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::output;
 use crate::process::{self, Ran};
 use crate::report::{Outcome, Round, Side};
 use crate::servers::{Servers, with_database};
-use crate::tdferry::{Does, Tdferry};
+use crate::tdferry::{Does, Run, Tdferry};
 
 /// One case on one pair of servers.
 struct Bench<'a> {
@@ -44,17 +44,27 @@ impl Bench<'_> {
         let (from, to) = self.places(into);
         // both sides find what tdferry created, so that only copying is measured
         if self.case.name != Name::Create {
-            let (created, _) = self.tdferry.run(&from, &to, Does::Structure).await?;
+            let created = self.tdferry.run(&from, &to, Does::Structure).await?.moved;
             ensure!(created == self.case.subtables, "{created} subtables were created");
         }
         let before = self.servers.cpu()?;
-        let (moved, ran) = match side {
-            Side::Tdferry => self.tdferry.run(&from, &to, self.does()).await?,
-            Side::Plain => self.plain(into).await?,
+        let (moved, ran, seconds) = match side {
+            Side::Tdferry => {
+                let Run { moved, ran, creating } = self.tdferry.run(&from, &to, self.does()).await?;
+                // surveying is not creating
+                let creating = creating.filter(|_| self.case.name == Name::Create);
+                let seconds = creating.unwrap_or(ran.seconds);
+                (moved, ran, seconds)
+            }
+            Side::Plain => {
+                let (moved, ran) = self.plain(into).await?;
+                let seconds = ran.seconds;
+                (moved, ran, seconds)
+            }
         };
         let servers = before.zip(self.servers.cpu()?).map(|(before, after)| after - before);
         ensure!(moved == self.case.amount(), "{moved} of {} {} came", self.case.amount(), self.case.unit());
-        Ok(Round { seconds: ran.seconds, cpu: ran.cpu, servers })
+        Ok(Round { seconds, whole: ran.seconds, cpu: ran.cpu, servers })
     }
 
     fn places(&self, into: &str) -> (String, String) {

@@ -1,5 +1,6 @@
 //! tdferry by its command line.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,16 @@ struct Summary {
     state: String,
     subtables: u64,
     rows: u64,
+    phases: BTreeMap<String, f64>,
+}
+
+/// One whole run.
+pub(crate) struct Run {
+    /// Subtables or rows, whichever it was for.
+    pub(crate) moved: u64,
+    pub(crate) ran: Ran,
+    /// Seconds of its schema phase, in which everything is created.
+    pub(crate) creating: Option<f64>,
 }
 
 /// What one run is to do.
@@ -59,8 +70,8 @@ impl Tdferry {
         command
     }
 
-    /// One whole `tdferry run`, with as many slots as the plain loop has connections; what it moved, and the process.
-    pub(crate) async fn run(&self, from: &str, to: &str, does: Does) -> Result<(u64, Ran)> {
+    /// One whole `tdferry run`, with as many slots as the plain loop has connections.
+    pub(crate) async fn run(&self, from: &str, to: &str, does: Does) -> Result<Run> {
         let state = tempfile::tempdir()?;
         let folder = state.path().to_str().context("the folder for temporary files has an odd name")?;
         let schema = match does {
@@ -77,6 +88,7 @@ impl Tdferry {
             Does::Structure => summary.subtables,
             Does::Rows => summary.rows,
         };
-        Ok((moved, ran))
+        let creating = summary.phases.get("schema").copied();
+        Ok(Run { moved, ran, creating })
     }
 }

@@ -183,6 +183,9 @@ pub trait Source: Send + Sync {
     /// The tags of these subtables, in any order; a subtable that does not exist is left out.
     async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>>;
 
+    /// The tags of all of a stable's subtables in pages, each subtable once.
+    fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>>;
+
     /// The rows of one table in a period, ascending by time.
     fn read<'a>(
         &'a self,

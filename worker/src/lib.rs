@@ -11,6 +11,7 @@ mod client;
 mod copy;
 mod counts;
 mod create;
+mod created;
 mod filter;
 mod fingerprint;
 mod heartbeat;
@@ -25,6 +26,7 @@ mod session;
 mod sizing;
 mod structure;
 mod survey;
+mod tags;
 mod target;
 mod waiting;
 

@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::client::Client;
+use crate::created::Created;
 use crate::held::Held;
 use crate::limits::WriteLimits;
 use crate::structure::Structures;
+use crate::tags::StableTags;
 use crate::waiting::Waiting;
 
 /// One session of this worker.
@@ -26,6 +28,8 @@ pub(crate) struct Session {
     pub(crate) held: Held,
     pub(crate) waiting: Waiting,
     pub(crate) structures: Structures,
+    pub(crate) stable_tags: StableTags,
+    pub(crate) created: Created,
     pub(crate) write_limits: WriteLimits,
     /// When the last heartbeat was sent that a coordinator answered well.
     pub(crate) heard: watch::Sender<Instant>,

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::compare::{Comparison, Place, compare};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, count};
-use crate::run::{Bars, Cluster, Summary};
+use crate::run::{Bars, Cluster, Phases, Summary};
 use crate::task::{answer, held};
 
 /// Short times, so that the lease of the killed worker is free again within seconds.
@@ -109,7 +109,7 @@ async fn migrate(cluster: &mut Cluster, source: &Server, target: &Server) -> Res
         }
         if task.terminal {
             bars.end();
-            return Ok(Summary::new(&task, 0, started.elapsed().as_secs_f64()));
+            return Ok(Summary::new(&task, 0, started.elapsed().as_secs_f64(), &Phases::default()));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod args;
 mod bars;
 mod cluster;
+mod phases;
 mod preflight;
 mod summary;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use args::RunArgs;
 pub use cluster::{Cluster, LocalWorker, store_file};
+pub use phases::Phases;
 pub use summary::Summary;
 use tdferry_common::port::{Connector, PortError};
 use tdferry_common::secret::Secrets;
@@ -67,8 +69,9 @@ async fn migrate(
     tokio::spawn(stop_on_signals(stopper));
     let started = Instant::now();
     let mut bars = Bars::new(args.json);
+    let mut phases = Phases::default();
     let last = tokio::select! {
-        last = follow(&mut admin, &task, &stop, &mut bars) => last,
+        last = follow(&mut admin, &task, &stop, &mut bars, &mut phases) => last,
         failure = cluster.store_failed() => Err(failure),
     };
     bars.end();
@@ -77,7 +80,7 @@ async fn migrate(
     if let Some(failure) = unusable(&mut admin, &task, &last).await {
         return Err(failure);
     }
-    let summary = Summary::new(&last, rows_at_start, started.elapsed().as_secs_f64());
+    let summary = Summary::new(&last, rows_at_start, started.elapsed().as_secs_f64(), &phases);
     if args.json {
         output::json(&summary)
     } else {
@@ -153,6 +156,7 @@ async fn follow(
     task: &v1::TaskView,
     stop: &StopToken,
     bars: &mut Bars,
+    phases: &mut Phases,
 ) -> Result<v1::TaskView, Failure> {
     let request = v1::WatchTaskRequest { name: task.name.clone() };
     let mut updates = answer(admin.watch_task(request).await)?;
@@ -164,6 +168,7 @@ async fn follow(
         };
         let Some(update) = update else { return Ok(last) };
         last = held(update.task)?;
+        phases.saw(&last.phase, Instant::now());
         bars.show(&last);
         if last.terminal {
             return Ok(last);

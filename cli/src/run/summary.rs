@@ -1,10 +1,13 @@
 //! What a run says at its end, to people and to scripts.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use tdferry_proto::v1;
 
 use crate::exit::Exit;
 use crate::output::{count, duration};
+use crate::run::phases::Phases;
 
 /// The summary: one JSON object with `--json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,7 +30,9 @@ pub struct Summary {
     pub rows_expired: u64,
     /// How long this process worked.
     pub seconds: f64,
-    /// Rows this process wrote in each of them.
+    /// How long it saw the task in each phase: `survey`, `schema`, `copy`.
+    pub phases: BTreeMap<String, f64>,
+    /// Rows this process wrote in each second.
     pub rows_per_second: f64,
     /// Whether the counts of source and target agree in every shard.
     pub verified: bool,
@@ -37,8 +42,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The summary of a task of which this process wrote all but `before` rows within `seconds`.
-    pub fn new(task: &v1::TaskView, rows_at_start: u64, seconds: f64) -> Self {
+    /// The summary of a task of which this process wrote all but `rows_at_start` rows within `seconds`.
+    pub fn new(task: &v1::TaskView, rows_at_start: u64, seconds: f64, phases: &Phases) -> Self {
         let progress = task.progress.unwrap_or_default();
         let totals = progress.totals.unwrap_or_default();
         let completed = matches!(task.state.as_str(), "completed" | "completed with rejects");
@@ -52,7 +57,8 @@ impl Summary {
             rejected: totals.rejected,
             rows_before: totals.before.unwrap_or(0),
             rows_expired: totals.expired,
-            seconds: (seconds * 1000.0).round() / 1000.0,
+            seconds: millis(seconds),
+            phases: phases.seconds().into_iter().map(|(phase, seconds)| (phase, millis(seconds))).collect(),
             rows_per_second: rate(rows_here, seconds),
             verified: completed && progress.shards_done == progress.shards,
             reason: task.reason.clone(),
@@ -99,6 +105,10 @@ impl Summary {
     }
 }
 
+fn millis(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
 #[expect(clippy::cast_precision_loss, reason = "shown rounded to whole rows")]
 fn rate(rows: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { (rows as f64 / seconds).round() } else { 0.0 }
@@ -120,7 +130,7 @@ mod tests {
             v1::Progress { shards: 2, shards_done: 2, totals: Some(totals), ..v1::Progress::default() };
         let task =
             v1::TaskView { state: "completed".into(), progress: Some(progress), ..v1::TaskView::default() };
-        let summary = Summary::new(&task, 100, 2.0);
+        let summary = Summary::new(&task, 100, 2.0, &Phases::default());
         assert_eq!((summary.rows, summary.rows_per_second, summary.verified), (300, 100.0, true));
         assert_eq!(summary.exit(), Exit::Complete);
     }
@@ -128,7 +138,7 @@ mod tests {
     #[test]
     fn only_a_completed_task_is_verified() {
         let task = v1::TaskView { state: "failed".into(), ..v1::TaskView::default() };
-        let summary = Summary::new(&task, 0, 0.0);
+        let summary = Summary::new(&task, 0, 0.0, &Phases::default());
         assert!(!summary.verified);
         assert_eq!((summary.exit(), summary.rows_per_second), (Exit::Failed, 0.0));
     }

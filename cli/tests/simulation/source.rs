@@ -131,6 +131,10 @@ impl Source for SlowSource {
         slow!(self, self.inner.tags(stable, names))
     }
 
+    fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        self.inner.all_tags(stable)
+    }
+
     fn read<'a>(
         &'a self,
         table: &'a str,

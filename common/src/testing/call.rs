@@ -17,6 +17,7 @@ pub enum Call {
     Extent,
     Subtables,
     Tags,
+    AllTags,
     Read,
     ReadMany,
     Count,

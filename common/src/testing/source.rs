@@ -90,6 +90,17 @@ impl Source for MemSource {
         self.server.call(Call::Tags, tags).await
     }
 
+    fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        let next_page = move |mut pages: Flow<Option<String>>| async move {
+            pages.step().await?;
+            let page = pages.server.tags_page(&stable.name, pages.at.as_deref())?;
+            let Some(last) = page.last() else { return pages.end() };
+            pages.at = Some(last.name.clone());
+            Ok(Some((page, pages)))
+        };
+        stream::try_unfold(Flow::new(&self.server, Call::AllTags, None), next_page).boxed()
+    }
+
     fn read<'a>(
         &'a self,
         table: &'a str,
@@ -150,6 +161,15 @@ impl MemServer {
         Ok(page
             .map(|(name, table)| Subtable { name: name.clone(), extent: exact.then(|| table.extent()) })
             .collect())
+    }
+
+    fn tags_page(&self, stable: &str, after: Option<&str>) -> PortResult<Vec<TagRow>> {
+        let state = self.lock();
+        state.stable(stable)?;
+        let all = state.database()?.subtables_of(stable);
+        let rest = all.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after));
+        let page = rest.take(state.limits.page_names.max(1));
+        Ok(page.map(|(name, table)| TagRow { name: name.clone(), tags: table.tags.clone() }).collect())
     }
 
     /// The tables of a grouped read in an order of their own, as a real server answers them by its vnodes.

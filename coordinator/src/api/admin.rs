@@ -199,8 +199,8 @@ fn watch(
 /// Waits until a task looks other than it was told. Rates and the end in sight change by themselves.
 async fn changed(coordinator: &Coordinator, told: TaskShown) -> Result<TaskShown, ApiError> {
     loop {
-        // the end is told at once
-        let _ = tokio::time::timeout(WATCH_EVERY, ended(coordinator, &told.name)).await;
+        // the end is told at once, and so is another phase
+        let _ = tokio::time::timeout(WATCH_EVERY, turned(coordinator, &told)).await;
         let gone = || ApiError::NotFound(format!("task {} was deleted", told.name));
         let now = tasks::show(coordinator.core(), &told.name).ok_or_else(gone)?;
         if now != told {
@@ -209,12 +209,13 @@ async fn changed(coordinator: &Coordinator, told: TaskShown) -> Result<TaskShown
     }
 }
 
-/// Returns when a task has ended or is gone.
-async fn ended(coordinator: &Coordinator, task: &TaskName) {
+/// Returns when a task is in another phase than it was told, has ended, or is gone.
+async fn turned(coordinator: &Coordinator, told: &TaskShown) {
     let view = coordinator.core().view();
     let mut changes = view.changed();
     let goes_on = |mirror: &Mirror| {
-        mirror.task(task).and_then(|task| task.state.as_ref()).is_some_and(|state| !state.value.is_terminal())
+        let state = mirror.task(&told.name).and_then(|task| task.state.as_ref());
+        state.is_some_and(|state| state.value.phase().is_some() && state.value.phase() == told.phase)
     };
     while view.read(goes_on) && changes.changed().await.is_ok() {}
 }

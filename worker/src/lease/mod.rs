@@ -97,7 +97,11 @@ async fn attempt(session: &Arc<Session>, claimed: Claimed, orders: Orders, rng: 
 }
 
 async fn perform(attempt: Arc<Attempt>) -> Worked<Finish> {
-    match attempt.shard().kind {
+    let kind = attempt.shard().kind;
+    if kind != ShardKind::Create {
+        attempt.session.stable_tags.forget(&attempt.claimed.spec);
+    }
+    match kind {
         ShardKind::Survey => survey::run(&attempt).await,
         ShardKind::Schema => schema::run(&attempt).await,
         ShardKind::Create => create::run(&attempt).await,

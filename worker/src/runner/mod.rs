@@ -18,10 +18,12 @@ use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use crate::client::Client;
+use crate::created::Created;
 use crate::held::Held;
 use crate::limits::WriteLimits;
 use crate::session::Session;
 use crate::structure::Structures;
+use crate::tags::StableTags;
 use crate::waiting::Waiting;
 use serve::Served;
 
@@ -130,6 +132,8 @@ impl Worker {
             held: Held::default(),
             waiting: Waiting::default(),
             structures: self.structures.clone(),
+            stable_tags: StableTags::default(),
+            created: Created::default(),
             write_limits: self.write_limits.clone(),
             heard: watch::Sender::new(sent),
         })

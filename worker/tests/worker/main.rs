@@ -4,6 +4,7 @@
 mod check;
 mod coordinator;
 mod copying;
+mod creating;
 mod cutting;
 mod ending;
 mod faults;

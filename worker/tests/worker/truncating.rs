@@ -90,6 +90,10 @@ impl Source for Cut {
         self.inner.tags(stable, names).await
     }
 
+    fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        self.inner.all_tags(stable)
+    }
+
     fn read<'a>(
         &'a self,
         table: &'a str,

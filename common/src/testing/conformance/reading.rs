@@ -84,7 +84,7 @@ pub async fn subtables_come_once_each_and_empty_ones_too(rig: &dyn Rig) -> PortR
     Ok(())
 }
 
-/// Tags of every type, NULL tags, in any order; what does not exist is left out.
+/// Tags of every type, NULL tags, in any order; what does not exist is left out. Asked for by name or all at once.
 pub async fn tags_come_with_every_type_and_null(rig: &dyn Rig) -> PortResult<()> {
     let held = held();
     let source = rig.source(&held).await;
@@ -95,7 +95,11 @@ pub async fn tags_come_with_every_type_and_null(rig: &dyn Rig) -> PortResult<()>
         told.sort_by(|a, b| a.name.cmp(&b.name));
         let wanted = held.subtables_of(&stable.name);
         let wanted = wanted.map(|(name, table)| TagRow { name: name.clone(), tags: table.tags.clone() });
-        assert_eq!(told, wanted.collect::<Vec<_>>(), "tags of {:?}", stable.name);
+        let wanted: Vec<_> = wanted.collect();
+        assert_eq!(told, wanted, "tags of {:?}", stable.name);
+        let mut all = source.all_tags(stable).try_concat().await?;
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(all, wanted, "all tags of {:?}", stable.name);
     }
     Ok(())
 }
