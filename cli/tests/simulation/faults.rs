@@ -74,7 +74,7 @@ fn draw_kind(rng: &mut StdRng, workers: usize) -> Kind {
         1 => (worker_host(worker), coordinator.clone()),
         _ => (coordinator.clone(), worker_host(worker)),
     };
-    match rng.random_range(0..38) {
+    match rng.random_range(0..41) {
         0..3 => Kind::Crash(worker_host(worker)),
         3 => Kind::Crash(coordinator),
         4 => Kind::Crash(STORE.to_owned()),
@@ -92,7 +92,7 @@ fn draw_kind(rng: &mut StdRng, workers: usize) -> Kind {
         25..27 => Kind::Meddled(worker_host(worker)),
         27..29 => Kind::Meddled(coordinator),
         29..34 => Kind::CrashAt(step_of(worker_host(worker), &WORKER_STEPS, rng)),
-        34..37 => Kind::CrashAt(step_of(coordinator, &COORDINATOR_STEPS, rng)),
+        34..40 => Kind::CrashAt(step_of(coordinator, &COORDINATOR_STEPS, rng)),
         _ => Kind::CrashAt(step_of(STORE.to_owned(), &[Step::Write], rng)),
     }
 }

@@ -33,30 +33,10 @@ const ANSWER: &str = "ran: ";
 /// The test that a failing seed is replayed with.
 const REPLAY: &str = "every_promise_holds_under_every_seed";
 /// What must have fired over the fixed seeds, or nothing was shown.
-const MUST_FIRE: [&str; 50] = [
+const MUST_FIRE: [&str; 30] = [
     "crash worker",
     "crash coordinator",
     "crash store",
-    "crash worker before claim",
-    "crash worker after claim",
-    "crash worker before write",
-    "crash worker after write",
-    "crash worker before commit",
-    "crash worker after commit",
-    "crash worker before finish",
-    "crash worker after finish",
-    "crash worker before cut",
-    "crash worker after cut",
-    "crash coordinator before claim",
-    "crash coordinator after claim",
-    "crash coordinator before commit",
-    "crash coordinator after commit",
-    "crash coordinator before finish",
-    "crash coordinator after finish",
-    "crash coordinator before cut",
-    "crash coordinator after cut",
-    "crash store before write",
-    "crash store after write",
     "drain",
     "pause worker",
     "pause coordinator",
@@ -85,6 +65,33 @@ const MUST_FIRE: [&str; 50] = [
     "sink stall",
     "sink toolarge",
 ];
+/// Crashes at a step, some of which fire in one seed of ten: all of them must have fired over many seeds.
+const RARE: [&str; 20] = [
+    "crash worker before claim",
+    "crash worker after claim",
+    "crash worker before write",
+    "crash worker after write",
+    "crash worker before commit",
+    "crash worker after commit",
+    "crash worker before finish",
+    "crash worker after finish",
+    "crash worker before cut",
+    "crash worker after cut",
+    "crash coordinator before claim",
+    "crash coordinator after claim",
+    "crash coordinator before commit",
+    "crash coordinator after commit",
+    "crash coordinator before finish",
+    "crash coordinator after finish",
+    "crash coordinator before cut",
+    "crash coordinator after cut",
+    "crash store before write",
+    "crash store after write",
+];
+/// So few of the rare ones may be missing in the fixed seeds: each change of the program makes other histories of them.
+const MAY_MISS: usize = 3;
+/// In so many seeds none may.
+const MANY: u64 = 400;
 
 /// Runs what the environment names; the fixed set and a few fresh seeds if it names nothing.
 pub(crate) fn as_told() {
@@ -136,12 +143,17 @@ fn usual() {
     let fixed: Vec<u64> = (0..FIXED).collect();
     sum(all(&fresh, cores(), |_| {}));
     let tally = sum(all(&fixed, cores(), |_| {}));
-    for fault in MUST_FIRE {
-        let fired = tally.faults.contains_key(fault) || tally.requests.contains_key(fault);
-        assert!(fired, "no {fault} in {FIXED} seeds");
-    }
+    fired(&tally, MAY_MISS);
     assert!(tally.cuts > 0, "no shard was cut");
     assert!(tally.fenced() > 0, "no commit was ever fenced: the seeds are too tame");
+}
+
+/// Every kind of fault came, but for so many of the rare ones.
+fn fired(tally: &Tally, may_miss: usize) {
+    let missing = |kind: &&str| !tally.faults.contains_key(*kind) && !tally.requests.contains_key(*kind);
+    let usual: Vec<&str> = MUST_FIRE.into_iter().filter(missing).collect();
+    let rare: Vec<&str> = RARE.into_iter().filter(missing).collect();
+    assert!(usual.is_empty() && rare.len() <= may_miss, "never fired: {usual:?} {rare:?}");
 }
 
 /// Runs those of so many seeds that the tally lacks.
@@ -162,7 +174,10 @@ fn tallied(seeds: u64) {
         }
     });
     lines.extend(before);
-    sum(lines);
+    let tally = sum(lines);
+    if tally.seeds >= MANY {
+        fired(&tally, 0);
+    }
 }
 
 /// Holds some seeds of the tally to what they did before.
