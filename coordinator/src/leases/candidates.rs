@@ -50,7 +50,10 @@ fn of_task(
         spec: Arc::clone(spec),
         planned: state.planned().copied(),
     };
-    Some(shards.take(limit).map(candidate).collect())
+    let mut shards: Vec<_> = shards.take(limit).collect();
+    // what may be poison waits for all others: else a process that dies again and again makes poison of the first ones
+    shards.sort_by_key(|stored| stored.shard.claims);
+    Some(shards.into_iter().map(candidate).collect())
 }
 
 /// Subtables can be created only once their stable is.
