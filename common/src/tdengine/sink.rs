@@ -194,8 +194,9 @@ impl Sink for TdSink {
 
     async fn create_subtables(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
         let invalid = |message| PortError::Invalid { side: SIDE, message };
-        for sql in sql::create_subtables(&self.database, stable, rows, self.max_sql).map_err(invalid)? {
-            self.define(sql).await?;
+        for sql in sql::create_subtables(stable, rows, self.max_sql).map_err(invalid)? {
+            // DDL may wait for an earlier one on the same database
+            self.data.exec(sql, QUERY_TIMEOUT).await?;
         }
         Ok(())
     }

@@ -142,23 +142,19 @@ pub(super) fn create_table(database: &str, table: &NormalTable) -> String {
     )
 }
 
-/// Creates subtables if they are missing: statements of at most `limit` bytes, all rows in order.
+/// Creates subtables of the selected database if they are missing: statements of at most `limit` bytes, all rows in
+/// order.
 pub(super) fn create_subtables(
-    database: &str,
     stable: &Stable,
     rows: &[TagRow],
     limit: usize,
 ) -> Result<Vec<String>, String> {
-    let using = format!(
-        " using {} ({}) tags (",
-        Names::Quoted.path(database, &stable.name),
-        Names::Quoted.list(&stable.tags)
-    );
+    let using =
+        format!(" using {} ({}) tags (", Names::Quoted.ident(&stable.name), Names::Quoted.list(&stable.tags));
     let mut statements = Vec::new();
     let mut sql = String::from("create table");
     for row in rows {
-        let one =
-            format!(" if not exists {}{using}{})", Names::Quoted.path(database, &row.name), values(row)?);
+        let one = format!(" if not exists {}{using}{})", Names::Quoted.ident(&row.name), values(row)?);
         if sql.len() + one.len() > limit && sql.len() > "create table".len() {
             statements.push(std::mem::replace(&mut sql, String::from("create table")));
         }

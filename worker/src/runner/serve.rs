@@ -34,8 +34,14 @@ type Claim = Pin<Box<dyn Future<Output = Result<v1::ClaimResponse, ApiError>> + 
 
 /// A claim under way is never dropped: its answer may bring leases.
 enum Claiming {
-    Rest { until: Instant },
-    Asked(Claim),
+    Rest {
+        until: Instant,
+    },
+    /// `outdated` by a lease that ended meanwhile: what it opened may not be in the answer.
+    Asked {
+        claim: Claim,
+        outdated: bool,
+    },
 }
 
 impl Worker {
@@ -70,7 +76,8 @@ impl Worker {
                 }
                 answer = claiming.answer(session, free) => {
                     let taken = self.take(session, answer, &mut leases, draining);
-                    claiming = Claiming::Rest { until: self.next_claim(session, taken) };
+                    let outdated = matches!(claiming, Claiming::Asked { outdated: true, .. });
+                    claiming = Claiming::Rest { until: self.next_claim(session, taken || outdated) };
                 }
             }
         }
@@ -116,19 +123,20 @@ impl Worker {
         leases.spawn(lease::work(Arc::clone(session), claimed, holding, rng).instrument(span));
     }
 
-    /// At once where leases were handed out; else later, and not all workers at the same moment.
-    fn next_claim(&mut self, session: &Session, taken: bool) -> Instant {
+    /// At once where there may be more; else later, and not all workers at the same moment.
+    fn next_claim(&mut self, session: &Session, more: bool) -> Instant {
         let poll = session.timing.claim_poll;
         let wait =
-            if taken { std::time::Duration::ZERO } else { poll.mul_f64(self.rng.random_range(0.75..1.25)) };
+            if more { std::time::Duration::ZERO } else { poll.mul_f64(self.rng.random_range(0.75..1.25)) };
         Instant::now() + wait
     }
 }
 
 impl Claiming {
     fn at_once(&mut self) {
-        if let Self::Rest { until } = self {
-            *until = Instant::now();
+        match self {
+            Self::Rest { until } => *until = Instant::now(),
+            Self::Asked { outdated, .. } => *outdated = true,
         }
     }
 
@@ -136,13 +144,13 @@ impl Claiming {
     async fn answer(&mut self, session: &Arc<Session>, free: u32) -> Result<v1::ClaimResponse, ApiError> {
         loop {
             match self {
-                Self::Asked(claim) => return claim.await,
+                Self::Asked { claim, .. } => return claim.await,
                 Self::Rest { until } => {
                     sleep_until(*until).await;
                     if free == 0 {
                         std::future::pending::<()>().await;
                     }
-                    *self = Self::Asked(ask(Arc::clone(session), free));
+                    *self = Self::Asked { claim: ask(Arc::clone(session), free), outdated: false };
                 }
             }
         }

@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) away: bool,
     /// No shard is handed out.
     pub(crate) paused: bool,
+    /// Where there is nothing to claim that is answered so much later.
+    pub(crate) claim_wait: Duration,
 }
 
 /// Shared by the service and the test.

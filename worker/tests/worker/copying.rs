@@ -148,6 +148,22 @@ async fn a_worker_never_asks_for_more_leases_than_it_has_free_slots() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_lease_opened_that_ended_while_claims_were_asked_for_is_claimed_at_once() {
+    let stage = Stage::prepared(Recipe::meters(9, (3, 20), (0, 0)).make());
+    let wait = std::time::Duration::from_millis(500);
+    stage.coordinator.state().claim_wait = wait;
+    stage.coordinator.add([stage.dense("meters")]);
+    let running = stage.start();
+    stage.coordinator.until_terminal().await;
+    // the worker asked for its other slot before, and is still to be told that there was nothing
+    let (ended, opened) = (tokio::time::Instant::now(), stage.sparse("meters"));
+    stage.coordinator.add([opened]);
+    stage.coordinator.until_terminal().await;
+    assert!(ended.elapsed() < wait + tdferry_common::timing::Timing::default().claim_poll / 2);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_seed_gives_the_same_history() {
     let mut histories = Vec::new();
     for _ in 0..2 {

@@ -57,16 +57,21 @@ impl WorkerService for Coordinator {
     }
 
     async fn claim(&self, request: Request<v1::ClaimRequest>) -> Answer<v1::ClaimResponse> {
-        let mut state = self.state();
-        state.reachable()?;
         let request = request.into_inner();
-        if request.session != state.session {
-            return Ok(Response::new(v1::ClaimResponse { leases: Vec::new(), session_lost: true }));
-        }
-        let leases = state.claim(request.slots);
-        state.claims.push(request);
-        drop(state);
+        let (leases, wait) = {
+            let mut state = self.state();
+            state.reachable()?;
+            if request.session != state.session {
+                return Ok(Response::new(v1::ClaimResponse { leases: Vec::new(), session_lost: true }));
+            }
+            let leases = state.claim(request.slots);
+            state.claims.push(request);
+            (leases, state.claim_wait)
+        };
         self.acted();
+        if leases.is_empty() {
+            tokio::time::sleep(wait).await;
+        }
         Ok(Response::new(v1::ClaimResponse { leases, session_lost: false }))
     }
 
