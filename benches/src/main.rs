@@ -15,7 +15,9 @@ mod report;
 mod rounds;
 mod scale;
 mod servers;
+mod task;
 mod tdferry;
+mod throughput;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +68,8 @@ enum Verb {
     Memory(memory::MemoryArgs),
     /// Planning 1,000,000 subtables, and 1,000 workers that claim and commit, on etcd and without databases
     Scale(scale::ScaleArgs),
+    /// Rows a second with 1, 2, 4 and 8 workers, where each answer of a database takes its time
+    Throughput(throughput::ThroughputArgs),
     /// The plain loop that copies, as the process that is measured
     #[command(hide = true)]
     Loop(plain::PlainArgs),
@@ -93,6 +97,9 @@ async fn run(cli: &Cli) -> Result<()> {
         Some(Verb::Ddl(args)) => plain::ddl::run(args).await,
         Some(Verb::Memory(args)) => {
             memory::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
+        }
+        Some(Verb::Throughput(args)) => {
+            throughput::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
         }
         Some(Verb::Scale(args)) => scale::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await,
         None => compare(cli).await,

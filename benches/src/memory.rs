@@ -12,13 +12,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::process::Server;
 use crate::servers::dsn;
+use crate::task::{self, PASSWORD};
 use crate::tdferry::Tdferry;
 use crate::{cpu, output, process};
 
 /// What a worker must stay below, in MiB.
 const LIMIT: u64 = 512;
-/// The stand-ins' password, as the task refers to it.
-const PASSWORD: (&str, &str) = ("TDFERRY_BENCH_PASSWORD", "taosdata");
 /// How often is looked whether the task has ended.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -130,7 +129,8 @@ impl Stage {
         let listening = "listening on ws://";
         let source = Server::start(&mut tdferry.standin("2.6", Some(&seed)), listening).await?;
         let target = Server::start(tdferry.standin("3", None).args(["--sink", "digest"]), listening).await?;
-        std::fs::write(folder.path().join("task.toml"), task(&source, &target))?;
+        let file = task::file("memory", &format!("{}/power", dsn(&source)), &dsn(&target));
+        std::fs::write(folder.path().join("task.toml"), file)?;
         let store = folder.path().join("store");
         let mut coordinator = tdferry.command(["coordinator", "--listen", "127.0.0.1:0", "--store"]);
         let coordinator = Server::start(coordinator.arg(&store), "coordinator listening on ").await?;
@@ -156,13 +156,6 @@ impl Stage {
 fn wanted(size: &str) -> Option<u64> {
     let (subtables, rows) = size.split('/').next()?.split_once('x')?;
     Some(subtables.parse::<u64>().ok()? * rows.parse::<u64>().ok()?)
-}
-
-/// A stored task holds no password.
-fn task(source: &Server, target: &Server) -> String {
-    let reference = format!("${{env:{}}}", PASSWORD.0);
-    let [from, to] = [source, target].map(|server| dsn(server).replace(PASSWORD.1, &reference));
-    format!("name = \"memory\"\ntype = \"TDengine2\"\nfrom = \"{from}/power\"\nto = \"{to}\"\n")
 }
 
 #[cfg(test)]

@@ -12,21 +12,15 @@ use crate::cpu;
 use crate::process::{self, Server};
 use crate::tdferry::Tdferry;
 
-/// No database is ever asked, so none is there.
-const SPEC: &str = "name = \"scale\"\ntype = \"TDengine2\"\n\
-    from = \"taos+ws://root:${env:TDFERRY_BENCH_PASSWORD}@127.0.0.1:1/power\"\n\
-    to = \"taos+ws://root:${env:TDFERRY_BENCH_PASSWORD}@127.0.0.1:2\"\n\
-    [options]\nschema = \"none\"\n";
-
 /// All of them, gone when this is dropped.
-pub(super) struct Cast {
+pub(crate) struct Cast {
     etcd: RealEtcd,
     coordinators: Vec<Server>,
     folder: TempDir,
 }
 
 impl Cast {
-    pub(super) async fn start(tdferry: &Tdferry, coordinators: u32) -> Result<Self> {
+    pub(crate) async fn start(tdferry: &Tdferry, coordinators: u32) -> Result<Self> {
         let etcd = RealEtcd::start().await?;
         let store = format!("etcd://{}", etcd.endpoint());
         let mut started = Vec::new();
@@ -37,22 +31,28 @@ impl Cast {
         Ok(Self { etcd, coordinators: started, folder: tempfile::tempdir()? })
     }
 
-    /// Creates the task.
-    pub(super) async fn create(&self, tdferry: &Tdferry) -> Result<()> {
+    /// Creates the task that this file describes.
+    pub(crate) async fn create(&self, tdferry: &Tdferry, task: &str) -> Result<()> {
         let file: &Path = &self.folder.path().join("task.toml");
-        std::fs::write(file, SPEC)?;
-        let mut command = tdferry.command(["task", "create", "-f"]);
-        process::run(command.arg(file).env("TDFERRY_COORDINATORS", self.urls().join(","))).await?;
+        std::fs::write(file, task)?;
+        self.ask(tdferry, &["task", "create", "-f", file.to_str().context("the folder has an odd name")?])
+            .await?;
         Ok(())
     }
 
+    /// What a verb says on stdout.
+    pub(crate) async fn ask(&self, tdferry: &Tdferry, words: &[&str]) -> Result<String> {
+        let mut command = tdferry.command(words);
+        Ok(process::run(command.env("TDFERRY_COORDINATORS", self.urls().join(","))).await?.stdout)
+    }
+
     /// Where the coordinators are.
-    pub(super) fn urls(&self) -> Vec<String> {
+    pub(crate) fn urls(&self) -> Vec<String> {
         self.coordinators.iter().map(|one| format!("http://{}", one.address)).collect()
     }
 
     /// CPU seconds so far of the coordinators, and of etcd.
-    pub(super) fn cpu(&self) -> Result<[f64; 2]> {
+    pub(crate) fn cpu(&self) -> Result<[f64; 2]> {
         let coordinators: Vec<_> = self.coordinators.iter().map(|one| one.pid).collect();
         Ok([cpu::seconds(&coordinators)?, cpu::seconds(&[self.etcd.pid()])?])
     }

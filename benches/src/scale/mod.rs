@@ -1,7 +1,7 @@
 //! How far one cluster goes without any database behind it: planning a million subtables, and a thousand workers that
 //! claim and commit, on a real etcd through real coordinators.
 
-mod cast;
+pub(crate) mod cast;
 mod crowd;
 mod pace;
 mod plan;
@@ -15,6 +15,12 @@ use crate::output;
 use crate::tdferry::Tdferry;
 use crowd::Crowd;
 use plan::Planned;
+
+/// No database is ever asked, so none is there.
+const TASK: &str = "name = \"scale\"\ntype = \"TDengine2\"\n\
+    from = \"taos+ws://root:${env:TDFERRY_BENCH_PASSWORD}@127.0.0.1:1/power\"\n\
+    to = \"taos+ws://root:${env:TDFERRY_BENCH_PASSWORD}@127.0.0.1:2\"\n\
+    [options]\nschema = \"none\"\n";
 
 /// How large.
 #[derive(Debug, Args)]
@@ -52,7 +58,7 @@ struct Report {
 /// Plans, lets the workers work, and prints the figures.
 pub(crate) async fn run(args: &ScaleArgs, tdferry: &Tdferry, json: bool) -> Result<()> {
     let cast = cast::Cast::start(tdferry, args.coordinators).await?;
-    cast.create(tdferry).await?;
+    cast.create(tdferry, TASK).await?;
     let planned = plan::run(args, &cast).await?;
     if !json {
         output::data(&planned.told())?;
