@@ -33,7 +33,7 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
     let progress = task.progress.unwrap_or_default();
     let totals = progress.totals.unwrap_or_default();
     let mut lines = vec![
-        format!("{} ({}): {}", task.name, task.r#type, task.state),
+        format!("{} ({}): {}, {}", task.name, task.r#type, task.state, task.health),
         format!("  from       {}", task.from),
         format!("  to         {}", task.to),
     ];
@@ -91,6 +91,7 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
         "from": task.from,
         "to": task.to,
         "state": task.state,
+        "health": task.health,
         "phase": task.phase,
         "control": task.control().as_str_name().trim_start_matches("CONTROL_").to_lowercase(),
         "reason": task.reason,

@@ -6,6 +6,7 @@ use tdferry_common::id::WorkerId;
 use tdferry_common::shard::Shard;
 use tdferry_common::task::{Control, TaskState};
 
+use super::health::Health;
 use crate::record::{WaitingFor, WaitingRecord};
 
 /// Troubles shown: more would not be read.
@@ -21,44 +22,62 @@ pub(crate) struct Seen<'a> {
     pub(crate) waiting: Vec<(WorkerId, &'a WaitingRecord)>,
     /// Workers that take leases, of whatever task.
     pub(crate) workers: usize,
+    /// Whether an open shard's last attempt erred or stalled.
+    pub(crate) troubled: bool,
 }
 
 /// What an operator reads.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) state: &'static str,
+    pub(crate) health: Health,
     /// Of a failure, or what is waited for; else empty.
     pub(crate) reason: String,
 }
 
 /// The task in words.
 pub(crate) fn words(seen: &Seen<'_>) -> Words {
-    let plain = |state| Words { state, reason: String::new() };
-    let busy = !seen.holders.is_empty();
-    match (seen.state, seen.control) {
-        (TaskState::Failed { reason, .. }, _) => Words { state: seen.state.name(), reason: reason.clone() },
-        (TaskState::Completed { rejected: 0, .. }, _) => plain(seen.state.name()),
+    let held = !seen.holders.is_empty();
+    // what is left runs out under whoever holds it
+    let ending = if held { Health::Busy } else { Health::Ready };
+    let (state, health, reason) = match (seen.state, seen.control) {
+        (TaskState::Failed { reason, .. }, _) => (seen.state.name(), Health::Fatal, reason.clone()),
+        (TaskState::Completed { rejected: 0, .. }, _) => (seen.state.name(), Health::Idle, String::new()),
         (TaskState::Completed { rejected, .. }, _) => {
-            Words { state: seen.state.name(), reason: format!("the target refused {rejected} rows") }
+            (seen.state.name(), Health::Idle, format!("the target refused {rejected} rows"))
         }
-        (_, Control::Pause) => plain(if busy { "pausing" } else { "paused" }),
-        (_, Control::Stop) => plain(if busy { "stopping" } else { "stopped" }),
-        (state, Control::Run) => running(seen, state.name()),
-    }
+        (_, Control::Pause) => (if held { "pausing" } else { "paused" }, ending, String::new()),
+        (_, Control::Stop) => (if held { "stopping" } else { "stopped" }, ending, String::new()),
+        (_, Control::Run) => return running(seen),
+    };
+    Words { state, health, reason }
 }
 
-fn running(seen: &Seen<'_>, state: &'static str) -> Words {
+fn running(seen: &Seen<'_>) -> Words {
     if seen.workers == 0 && seen.holders.is_empty() {
         let reason = "no worker takes leases; start one with `tdferry worker --coordinator URL`, or let drained ones work \
                       again with `tdferry worker undrain`";
-        return Words { state: "no workers", reason: reason.to_owned() };
+        return Words { state: "no workers", health: Health::Ready, reason: reason.to_owned() };
     }
     // as long as one worker of several gets through, the task goes on
     let waits = |worker: &WorkerId| seen.waiting.iter().any(|(waiting, _)| waiting == worker);
     let stuck = !seen.waiting.is_empty() && seen.holders.iter().all(waits);
+    let hindered = seen.troubled || !seen.waiting.is_empty();
     match seen.waiting.first() {
-        Some((_, waiting)) if stuck => Words { state: word(waiting.what), reason: waiting.message.clone() },
-        _ => Words { state, reason: String::new() },
+        Some((_, waiting)) if stuck => {
+            Words { state: word(waiting.what), health: health(waiting.what), reason: waiting.message.clone() }
+        }
+        _ => {
+            let health = if hindered { Health::Bounce } else { Health::Busy };
+            Words { state: seen.state.name(), health, reason: String::new() }
+        }
+    }
+}
+
+fn health(what: WaitingFor) -> Health {
+    match what {
+        WaitingFor::Source => Health::SourceError,
+        WaitingFor::Sink => Health::SinkError,
     }
 }
 
@@ -91,9 +110,10 @@ pub(crate) fn trouble_lines<'a>(shards: impl Iterator<Item = &'a Shard>) -> Vec<
 
 #[cfg(test)]
 mod tests {
-    use tdferry_common::id::{GroupId, ShardId};
+    use tdferry_common::id::{GroupId, PlanId, ShardId};
     use tdferry_common::shard::{Density, Range, ShardKind, ShardState};
-    use tdferry_common::task::Phase;
+    use tdferry_common::task::{Cutoff, Found, Phase, Planned};
+    use tdferry_common::time::Precision;
 
     use super::*;
 
@@ -104,15 +124,57 @@ mod tests {
         WaitingRecord { task: "t".into(), what, message: "refused".into(), since_millis: 1 }
     }
 
+    fn told(
+        control: Control,
+        holders: &[WorkerId],
+        waiting: &[(WorkerId, &WaitingRecord)],
+        workers: usize,
+        troubled: bool,
+    ) -> (&'static str, &'static str) {
+        let (state, holders) = (&TaskState::Surveying, holders.iter().copied().collect());
+        let words = words(&Seen { state, control, holders, waiting: waiting.to_vec(), workers, troubled });
+        (words.state, words.health.name())
+    }
+
     fn word_for(
         control: Control,
         holders: &[WorkerId],
         waiting: &[(WorkerId, &WaitingRecord)],
         workers: usize,
     ) -> &'static str {
-        let holders = holders.iter().copied().collect();
-        words(&Seen { state: &TaskState::Surveying, control, holders, waiting: waiting.to_vec(), workers })
-            .state
+        told(control, holders, waiting, workers, false).0
+    }
+
+    #[test]
+    fn health_is_one_of_seven_words_whatever_the_state() {
+        let (source, sink) = (waits(WaitingFor::Source), waits(WaitingFor::Sink));
+        let (run, pause, stop) = (Control::Run, Control::Pause, Control::Stop);
+        let cases: [(&str, (&str, &str)); 8] = [
+            ("ready", told(run, &[], &[], 0, false)),
+            ("ready", told(pause, &[], &[], 1, true)),
+            ("busy", told(stop, &[A], &[], 1, false)),
+            ("busy", told(run, &[A], &[], 1, false)),
+            ("bounce", told(run, &[A], &[], 1, true)),
+            ("bounce", told(run, &[A, B], &[(A, &sink)], 2, false)),
+            ("source error", told(run, &[A], &[(A, &source)], 1, false)),
+            ("sink error", told(run, &[A], &[(A, &sink)], 1, true)),
+        ];
+        for (wanted, (state, health)) in cases {
+            assert_eq!(health, wanted, "{state}");
+        }
+        let cutoff = Cutoff { units: 1, precision: Precision::Milli, from_source: true };
+        let planned = Planned { plan: PlanId(1), cutoff, fingerprint: 0, found: Found::default() };
+        assert_eq!(ended(TaskState::Completed { planned, rejected: 0, at_millis: 1 }), "idle");
+        let failed =
+            TaskState::Failed { phase: Phase::Copy, planned: None, reason: "why".into(), at_millis: 1 };
+        assert_eq!(ended(failed), "fatal");
+    }
+
+    fn ended(state: TaskState) -> &'static str {
+        let (holders, waiting) = (BTreeSet::new(), vec![]);
+        let seen =
+            Seen { state: &state, control: Control::Run, holders, waiting, workers: 0, troubled: false };
+        words(&seen).health.name()
     }
 
     #[test]
@@ -163,7 +225,9 @@ mod tests {
             holders: BTreeSet::new(),
             waiting: vec![],
             workers: 0,
+            troubled: false,
         };
-        assert_eq!(words(&seen), Words { state: "failed", reason: "why".into() });
+        let told = Words { state: "failed", health: Health::Fatal, reason: "why".into() };
+        assert_eq!(words(&seen), told);
     }
 }

@@ -3,6 +3,7 @@
 mod change;
 mod create;
 mod describe;
+mod health;
 mod kept;
 mod list_shards;
 mod rebalance;

@@ -9,6 +9,7 @@ use tdferry_proto::status::ApiError;
 use tokio::time::timeout;
 
 use super::describe::{Seen, trouble_lines, waiting_lines, words};
+use super::health::Health;
 use super::{Kept, no_such};
 use crate::progress::{Progress, Tally, progress, tally};
 use crate::record::WaitingRecord;
@@ -27,6 +28,7 @@ pub(crate) struct TaskShown {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) state: &'static str,
+    pub(crate) health: Health,
     pub(crate) phase: Option<Phase>,
     pub(crate) control: Control,
     pub(crate) reason: String,
@@ -96,7 +98,9 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
     let waiting = waiting_for(mirror, name);
     let holders = task.leases().map(|lease| lease.worker).collect();
     let workers = mirror.taking().count();
-    let words = words(&Seen { state, control, holders, waiting: waiting.clone(), workers });
+    let troubles = trouble_lines(task.current().map(|shard| &shard.shard));
+    let troubled = !troubles.is_empty();
+    let words = words(&Seen { state, control, holders, waiting: waiting.clone(), workers, troubled });
     let tally = tally(task.current().map(|shard| &shard.shard));
     let mut shown = TaskShown {
         name: name.clone(),
@@ -104,6 +108,7 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
         from: String::new(),
         to: String::new(),
         state: words.state,
+        health: words.health,
         phase: state.phase(),
         control,
         reason: words.reason,
@@ -115,7 +120,7 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
         cutoff: state.planned().map(|planned| planned.cutoff),
         found: state.planned().map(|planned| planned.found),
         waiting: waiting_lines(&waiting),
-        troubles: trouble_lines(task.current().map(|shard| &shard.shard)),
+        troubles,
     };
     add_spec(&mut shown, stored);
     Some(shown)
