@@ -8,6 +8,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::load::{self, SMALL};
 use support::process::{Answer, answer, started, wait};
 use support::servers::Servers;
@@ -30,6 +32,13 @@ fn task_file(servers: &Servers) -> String {
     )
 }
 
+fn worker(coordinators: &str, label: &str) -> tokio::process::Child {
+    let args = ["worker", "--coordinator", coordinators, "--slots", "2", "--label", label];
+    let mut command = support::process::tdferry(&args);
+    command.env("TDFERRY_TEST_PASSWORD", "taosdata").stderr(std::process::Stdio::null());
+    command.spawn().unwrap()
+}
+
 async fn ask(coordinator: &str, args: &[&str]) -> Answer {
     let args: Vec<_> = args.iter().copied().chain(["--coordinator", coordinator]).collect();
     let answer = answer(&args).await;
@@ -46,12 +55,7 @@ async fn two_coordinators_and_four_workers_finish_one_task_on_a_real_etcd() {
     let (one, first) = coordinator(&store).await;
     let (two, second) = coordinator(&store).await;
     let both = format!("{first},{second}");
-    let mut workers = Vec::new();
-    for _ in 0..4 {
-        let mut command = support::process::tdferry(&["worker", "--coordinator", &both, "--slots", "2"]);
-        command.env("TDFERRY_TEST_PASSWORD", "taosdata").stderr(std::process::Stdio::null());
-        workers.push(command.spawn().unwrap());
-    }
+    let workers: Vec<_> = (0..4).map(|_| worker(&both, "dc=a")).collect();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("task.toml");
     std::fs::write(&file, task_file(&servers)).unwrap();
@@ -111,4 +115,56 @@ async fn a_coordinator_that_stands_alone_keeps_its_tasks_in_a_folder() {
     assert_eq!(tasks[1]["control"], "pause", "{tasks}");
     ask(&address, &["task", "delete", "again", "--yes"]).await;
     terminate(&child);
+}
+
+/// Waits until what a verb tells is as wanted.
+async fn until(coordinator: &str, args: &[&str], wanted: impl Fn(&serde_json::Value) -> bool) {
+    let looked = tokio::time::timeout(Duration::from_secs(60), async {
+        while !wanted(&ask(coordinator, args).await.json()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(looked.await.is_ok(), "{args:?}: {}", answer(args).await.stdout);
+}
+
+/// State and number of leases of the worker with this label.
+fn standing<'a>(workers: &'a serde_json::Value, label: &str) -> Option<(&'a str, usize)> {
+    let worker = workers.as_array()?.iter().find(|worker| worker["labels"]["dc"] == label)?;
+    Some((worker["state"].as_str()?, worker["leases"].as_array()?.len()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_site_hands_its_leases_on_and_gets_work_again_when_it_is_let() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = Servers::standins().await;
+    load::load(&servers.ask_source(), "power", SMALL, 12).await;
+    let store = folder.path().join("state");
+    let (coordinator, address) = coordinator(store.to_str().unwrap()).await;
+    let workers = [worker(&address, "dc=a"), worker(&address, "dc=b")];
+    let list = ["worker", "list", "--json"];
+    until(&address, &list, |workers| workers.as_array().is_some_and(|workers| workers.len() == 2)).await;
+    let file = folder.path().join("task.toml");
+    std::fs::write(&file, task_file(&servers)).unwrap();
+    // it must not end while its workers are led about
+    servers.slow_target(Duration::from_millis(200));
+    ask(&address, &["task", "create", "-f", file.to_str().unwrap()]).await;
+    until(&address, &list, |workers| standing(workers, "a").is_some_and(|(_, leases)| leases > 0)).await;
+    ask(&address, &["worker", "drain", "--label", "dc=a"]).await;
+    until(&address, &list, |workers| standing(workers, "a") == Some(("drained", 0))).await;
+    until(&address, &list, |workers| standing(workers, "b").is_some_and(|(_, leases)| leases > 0)).await;
+    ask(&address, &["worker", "undrain", "--label", "dc=a"]).await;
+    ask(&address, &["task", "rebalance", "move-power"]).await;
+    until(&address, &list, |workers| {
+        standing(workers, "a").is_some_and(|(state, leases)| state == "working" && leases > 0)
+    })
+    .await;
+    servers.quick_target();
+    let watched = ask(&address, &["task", "watch", "move-power", "--json"]).await.json();
+    assert_eq!((watched["state"].as_str(), watched["health"].as_str()), (Some("completed"), Some("idle")));
+    let compared = servers.compare("power", "power").await;
+    assert!(compared.is_equal(), "{:#?}", compared.differences);
+    for mut child in workers.into_iter().chain([coordinator]) {
+        terminate(&child);
+        let _ = child.wait().await;
+    }
 }
