@@ -209,6 +209,8 @@ pub enum ShardEvent {
         /// Who held it, since when.
         reason: String,
     },
+    /// Its holder gave it back in good order.
+    Released,
     /// It was claimed too often without a commit.
     Poisoned,
     /// A person asks for another try.
@@ -314,6 +316,10 @@ impl Shard {
             (ShardState::Open, ShardEvent::Stalled { reason }) => {
                 Ok(Self { last_error: Some(reason), ..self })
             }
+            // whoever gives it back did not die of it
+            (ShardState::Open, ShardEvent::Released) => {
+                Ok(Self { claims: self.claims.saturating_sub(1), ..self })
+            }
             (ShardState::Open, ShardEvent::Poisoned) => {
                 let reason = self.poison_reason();
                 Ok(Self { state: ShardState::Failed { reason }, ..self })
@@ -341,7 +347,10 @@ impl Shard {
         if let Err(source) = stored.offset.advance(to.offset) {
             return Err(IllegalTransition::Offset { shard: shard(), source });
         }
-        Ok(Self { checkpoint: to, claims: 0, ..self })
+        // what only counts again has not moved: it may die of it for ever. What is read once is progress, too
+        let moved = stored.offset < to.offset || stored.totals.before != to.totals.before;
+        let (claims, last_error) = if moved { (0, None) } else { (self.claims, self.last_error) };
+        Ok(Self { checkpoint: to, claims, last_error, ..self })
     }
 
     fn ended(self, to: Checkpoint, outcome: Outcome) -> Result<Self, IllegalTransition> {
@@ -399,6 +408,7 @@ impl ShardEvent {
             Self::Committed { .. } => "a commit",
             Self::Ended { .. } => "an end",
             Self::Stalled { .. } => "a stall",
+            Self::Released => "a release",
             Self::Poisoned => "poison",
             Self::Retried => "a retry",
         }

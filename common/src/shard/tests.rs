@@ -39,6 +39,30 @@ fn a_shard_goes_from_claim_over_commits_to_done() {
 }
 
 #[test]
+fn only_a_commit_that_moved_makes_claims_and_their_errors_forgotten() {
+    let shard = Shard { claims: 3, last_error: Some("it stood still".into()), ..copy() };
+    let committed = |checkpoint| shard.clone().next(ShardEvent::Committed { checkpoint }).unwrap();
+    let counted = Checkpoint { totals: agreed(10), ..at(1, 9, 2, 100) };
+    let counted = committed(Checkpoint { offset: shard.checkpoint.offset, ..counted });
+    assert_eq!((counted.claims, counted.last_error.as_deref()), (3, Some("it stood still")));
+    let moved = committed(at(1, 9, 3, 100));
+    assert_eq!((moved.claims, moved.last_error), (0, None));
+    let before = Totals { before: Some(4), ..Totals::default() };
+    let looked =
+        committed(Checkpoint { offset: shard.checkpoint.offset, totals: before, ..at(1, 9, 2, 100) });
+    assert_eq!(looked.claims, 0, "rows that stood there beforehand are counted once");
+}
+
+#[test]
+fn a_claim_that_is_given_back_does_not_count() {
+    let shard = Shard { last_error: Some("the sink said no".into()), ..copy() };
+    let claimed = shard.clone().next(ShardEvent::Claimed { claim: ClaimId(7) }).unwrap();
+    let released = claimed.next(ShardEvent::Released).unwrap();
+    assert_eq!(released, Shard { claim: Some(ClaimId(7)), ..shard });
+    assert_eq!(released.next(ShardEvent::Released).unwrap().claims, 0);
+}
+
+#[test]
 fn commits_out_of_line_are_refused() {
     let shard = copy().next(ShardEvent::Committed { checkpoint: at(1, 9, 3, 150) }).unwrap();
     let refused = |checkpoint| shard.clone().next(ShardEvent::Committed { checkpoint }).unwrap_err();
@@ -108,6 +132,7 @@ fn a_terminal_shard_takes_nothing_but_a_retry_of_a_failed_one() {
         [
             ShardEvent::Claimed { claim: ClaimId(1) },
             ShardEvent::Committed { checkpoint: at(1, 1, 2, 100) },
+            ShardEvent::Released,
             end(Outcome::Done, at(1, 1, 5, 100)),
             ShardEvent::Stalled { reason: "x".into() },
             ShardEvent::Poisoned,

@@ -98,7 +98,7 @@ impl WorkerService for WorkerApi {
         request: Request<v1::ReleaseRequest>,
     ) -> Result<Response<v1::ReleaseResponse>, Status> {
         let key = key(request.into_inner().key)?;
-        self.0.core().store.release(&key).await.map_err(ApiError::from)?;
+        leases::release(self.0.core(), &key).await.map_err(ApiError::from)?;
         let LeaseKey { task, shard, epoch } = &key;
         tracing::info!(%task, %shard, %epoch, "lease released");
         Ok(Response::new(v1::ReleaseResponse {}))

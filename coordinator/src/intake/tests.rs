@@ -145,7 +145,7 @@ async fn a_survey_that_lost_its_lease_midway_ends_there() {
     let (core, key) = (Arc::clone(&env.core), lease.lease.key.clone());
     let parts = stream::iter(joined([vec![start(&lease)], tables("m", 0, 10)]));
     let lost = stream::once(Box::pin(async move {
-        core.store.release(&key).await?;
+        core.store.release(&key, None).await?;
         end(10)
     }));
     let surveyed = intake(&env.core, parts.chain(lost)).await.unwrap();

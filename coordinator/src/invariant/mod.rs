@@ -315,6 +315,7 @@ fn is_honest(old: &Shard, new: &Shard) -> bool {
         ended(Outcome::Erred { reason: reason() }),
         ended(Outcome::Failed { reason: reason() }),
         ShardEvent::Stalled { reason: reason() },
+        ShardEvent::Released,
         ShardEvent::Poisoned,
         ShardEvent::Retried,
     ];

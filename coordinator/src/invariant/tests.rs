@@ -103,7 +103,7 @@ fn an_honest_log_holds_and_tells_its_commits() {
     let first = commit(&claimed, 4, 1, 3);
     log.at(5).shard(&first).at(6).lease_gone(&shard);
     let claimed = log.claim(7, &first);
-    log.at(8).shard(&commit(&claimed, 7, 2, 3));
+    log.at(8).shard(&commit(&claimed, 7, 2, 5));
     let history = check(&log.written).unwrap();
     let seqs: Vec<_> = history.commits.keys().map(|(key, seq)| (key.epoch.0, *seq)).collect();
     assert_eq!((history.leases, seqs), (2, vec![(4, 1), (7, 2)]));

@@ -7,6 +7,7 @@ use tdferry_common::id::{ClaimId, SessionId, WorkerId};
 use tdferry_common::lease::{HeldLease, LeaseKey};
 use tdferry_common::spec::TaskName;
 use tdferry_common::task::Planned;
+use tokio::time::Instant;
 
 use super::candidates::{Candidate, candidates};
 use super::news::{self, Openings};
@@ -65,8 +66,9 @@ async fn claim_now(core: &Core, claimant: Claimant) -> Result<Grants, StoreError
     if core.view().read(|mirror| mirror.is_drained(claimant.worker)) {
         return Ok(Grants::Leases(Vec::new()));
     }
+    let until = core.clock.monotonic() + core.timing().store_request;
     let mut claiming =
-        Claiming { core, claimant, granted: Vec::new(), bytes: 0, lost: 0, closed: BTreeSet::new() };
+        Claiming { core, claimant, granted: Vec::new(), bytes: 0, lost: 0, until, closed: BTreeSet::new() };
     for candidate in claiming.candidates() {
         if claiming.is_enough() {
             break;
@@ -91,6 +93,8 @@ struct Claiming<'a> {
     granted: Vec<Granted>,
     bytes: usize,
     lost: usize,
+    /// What is granted later is not heard of: the worker has given the answer up.
+    until: Instant,
     /// Tasks that turned out not to run.
     closed: BTreeSet<TaskName>,
 }
@@ -111,7 +115,8 @@ impl Claiming<'_> {
     }
 
     fn is_enough(&self) -> bool {
-        self.granted.len() >= self.slots() || self.bytes >= ENOUGH_BYTES || self.lost >= MAX_LOST
+        let late = self.core.clock.monotonic() >= self.until;
+        self.granted.len() >= self.slots() || self.bytes >= ENOUGH_BYTES || self.lost >= MAX_LOST || late
     }
 
     /// Tries for one shard; `false` where the session is over.
@@ -145,7 +150,7 @@ impl Claiming<'_> {
         let group = match self.group(candidate).await {
             Ok(group) => group,
             Err(err) => {
-                self.core.store.release(&lease.key).await?;
+                self.core.store.release(&lease.key, None).await?;
                 return Err(err);
             }
         };

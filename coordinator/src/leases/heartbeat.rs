@@ -12,6 +12,9 @@ use crate::shared::Core;
 use crate::store::{Beat, LeaseEnded, StoreError};
 use crate::view::{Mirror, TaskEntry};
 
+/// Orphans ended by one heartbeat, which has little time: the rest is ended by the next ones.
+const ORPHANS_AT_ONCE: usize = 16;
+
 /// What a worker tells.
 #[derive(Debug, Clone)]
 pub(crate) struct Beating {
@@ -104,7 +107,8 @@ async fn end_orphans(core: &Core, beating: &Beating) -> Result<(), StoreError> {
     };
     let seen = core.view().read(of_session);
     let now = core.clock.monotonic();
-    for orphan in core.strays.observe(beating.session, &beating.held, seen, (now, core.timing().heartbeat)) {
+    let orphans = core.strays.observe(beating.session, &beating.held, seen, (now, core.timing().heartbeat));
+    for orphan in orphans.into_iter().take(ORPHANS_AT_ONCE) {
         let LeaseKey { task, shard, epoch } = &orphan.key;
         let Some(stored) = core.view().read(|mirror| shard_of(mirror, &orphan.key)) else { continue };
         if core.store.delete_lease(&orphan, &stored).await? == LeaseEnded::Ended {

@@ -13,6 +13,7 @@ mod former;
 mod heartbeat;
 mod news;
 mod place;
+mod release;
 mod strays;
 mod trying;
 
@@ -25,5 +26,6 @@ pub(crate) use drain::{BadLabel, Who, set_drain};
 pub(crate) use former::end_former_sessions;
 pub(crate) use heartbeat::{Beaten, Beating, Directive, heartbeat};
 pub(crate) use place::shard_of;
+pub(crate) use release::release;
 pub(crate) use strays::Strays;
 pub(crate) use trying::Trying;

@@ -26,10 +26,26 @@ pub(super) async fn run(core: &Core) {
     loop {
         tokio::time::sleep(core.jittered(core.timing().heartbeat)).await;
         let leases = core.view().read(leases);
-        for stalled in stalled(&mut standing, leases, core.clock.monotonic(), patience) {
-            told("stall", end(core, &stalled).await);
+        let stalled = stalled(&mut standing, leases, core.clock.monotonic(), patience);
+        match takes_commits(core).await {
+            Ok(true) => {
+                for one in stalled {
+                    told("stall", end(core, &one).await);
+                }
+            }
+            // where nobody can commit, nobody stalls: all have their whole time again
+            Ok(false) => standing.clear(),
+            Err(error) => {
+                standing.clear();
+                told("stall", Err(error));
+            }
         }
     }
+}
+
+/// Whether the store takes what is written now. An alarm is told elsewhere.
+async fn takes_commits(core: &Core) -> Result<bool, StoreError> {
+    Ok(core.store.upkeep().await?.alarms.is_empty())
 }
 
 /// Leases that must show progress. A survey commits at its end only, and its intake has a patience of its own; who waits

@@ -1,7 +1,7 @@
 //! release, stall and orphan: a lease is deleted if it still is the one that was meant. A stall is told in its shard.
 
 use tdferry_common::lease::{LeaseKey, SeenLease};
-use tdferry_common::shard::ShardEvent;
+use tdferry_common::shard::{Shard, ShardEvent};
 
 use super::Store;
 use super::error::StoreError;
@@ -21,9 +21,19 @@ pub(crate) enum LeaseEnded {
 
 impl Store {
     /// Gives a lease back as its shard stands. That it is gone already is fine. May be repeated.
-    pub(crate) async fn release(&self, key: &LeaseKey) -> Result<(), StoreError> {
+    ///
+    /// Where the shard still is as it was seen, the claim does not count towards poison: nobody died of it.
+    pub(crate) async fn release(&self, key: &LeaseKey, seen: Option<&StoredShard>) -> Result<(), StoreError> {
         let lease = keys::lease(&key.task, &key.shard);
-        self.run(Guarded::new("release").epoch(&lease, key.epoch).delete(lease)).await.map(drop)
+        let txn = || Guarded::new("release").epoch(&lease, key.epoch).delete(lease.clone());
+        if let Some((stored, next)) = seen.and_then(uncounted) {
+            let shard = keys::shard(&stored.task, stored.plan, &stored.shard.id);
+            let txn = txn().unchanged(&shard, stored.changed).put(shard, encode_shard(&next));
+            if let Answer::Done(_) = self.run(txn).await? {
+                return Ok(());
+            }
+        }
+        self.run(txn()).await.map(drop)
     }
 
     /// Ends a lease that its worker does not know of, if neither it nor its shard changed since.
@@ -69,4 +79,10 @@ impl Store {
         let same = now.is_some_and(|(epoch, _)| epoch == seen.key.epoch);
         Ok(if same { LeaseEnded::Alive } else { LeaseEnded::Ended })
     }
+}
+
+/// The shard without its last claim, if that still counts.
+fn uncounted(stored: &StoredShard) -> Option<(&StoredShard, Shard)> {
+    let next = stored.shard.clone().next(ShardEvent::Released).ok()?;
+    (next != stored.shard).then_some((stored, next))
 }

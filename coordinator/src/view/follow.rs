@@ -33,7 +33,8 @@ pub(crate) async fn follow(store: &Store) -> StoreError {
 pub(crate) async fn watch(store: &Store) {
     let view = store.view();
     loop {
-        let from = view.read(Mirror::revision) + 1;
+        // a long answer may have broken off in the middle of a revision: what was taken of it is taken again
+        let from = view.read(Mirror::revision).max(1);
         match store.watch(from).await {
             Ok(mut watching) => loop {
                 match watching.next().await {
@@ -91,7 +92,7 @@ fn next_after(key: &[u8]) -> Vec<u8> {
 }
 
 impl View {
-    pub(super) fn take(&self, changes: &[Change], complete: i64) {
+    pub(crate) fn take(&self, changes: &[Change], complete: i64) {
         self.write(|mirror| {
             changes.iter().for_each(|change| mirror.apply_watched(change));
             mirror.complete_up_to(complete);

@@ -294,7 +294,8 @@ impl World {
 
     async fn release(&mut self, who: &Who) {
         let Some(holding) = self.holdings.remove(&self.at(who)) else { return };
-        let released = self.faulty(who).release(&holding.held.key).await;
+        let stored = self.env.stored(PLAN, &holding.held.key.shard).await;
+        let released = self.faulty(who).release(&holding.held.key, Some(&stored)).await;
         self.heal(who);
         assert!(matches!(released, Ok(()) | Err(StoreError::Away { .. })), "{released:?}");
     }

@@ -68,6 +68,8 @@ on_both_stores! {
     commit::an_attempt_that_erred_leaves_the_shard_open_with_its_reason,
     commit::a_shard_is_not_done_before_its_end_or_with_other_counts,
     lease::a_release_frees_the_shard_and_may_be_repeated,
+    lease::a_claim_that_is_given_back_does_not_count_and_is_given_back_once,
+    lease::what_is_given_back_by_an_old_look_is_free_all_the_same,
     lease::a_late_release_leaves_the_next_holder_alone,
     lease::an_orphan_lease_is_ended,
     lease::a_stalled_lease_is_ended_and_its_shard_says_why,
@@ -98,5 +100,6 @@ on_both_stores! {
     upkeep::names_of_a_group_are_read_on_demand,
     upkeep::the_store_tells_its_revision_its_size_and_no_alarm,
     upkeep::the_mirror_shows_what_the_store_holds,
+    upkeep::a_watch_that_broke_within_a_revision_brings_the_rest_of_it,
     upkeep::the_mirror_is_listed_anew_when_history_is_gone,
 }

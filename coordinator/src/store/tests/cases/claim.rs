@@ -65,7 +65,7 @@ pub(crate) async fn a_shard_that_is_held_is_taken(env: Env) {
 pub(crate) async fn a_shard_that_changed_since_it_was_read_is_stale(env: Env) {
     let shard = first(&env).await;
     let held = env.claim(&env.a, &shard, env.worker(1).await).await;
-    env.a.release(&held.key).await.unwrap();
+    env.a.release(&held.key, None).await.unwrap();
     assert!(matches!(env.try_claim(&env.b, &shard, env.worker(2).await).await, Claimed::Stale));
 }
 
@@ -103,7 +103,7 @@ pub(crate) async fn a_shard_claimed_too_often_fails_alone(env: Env) {
     let id = first(&env).await.shard.id;
     for n in 0..MAX_CLAIMS {
         let held = env.claim(&env.a, &env.stored(PLAN, &id).await, env.worker(u64::from(n)).await).await;
-        env.a.release(&held.key).await.unwrap();
+        env.a.release(&held.key, None).await.unwrap();
     }
     let poison = env.stored(PLAN, &id).await;
     let worker = env.worker(99).await;

@@ -65,7 +65,7 @@ pub(crate) async fn a_commit_after_the_fence_was_raised_is_fenced(env: Env) {
 
 pub(crate) async fn a_commit_of_an_earlier_epoch_is_fenced(env: Env) {
     let zombie = env.held().await;
-    env.b.release(&zombie.key).await.unwrap();
+    env.b.release(&zombie.key, None).await.unwrap();
     let heir = env.claim(&env.b, &env.stored(PLAN, &zombie.key.shard).await, env.worker(2).await).await;
     assert!(heir.key.epoch > zombie.key.epoch);
     assert_eq!(env.commit(&env.a, &zombie, after(&zombie.shard, 10)).await, Committed::Fenced);

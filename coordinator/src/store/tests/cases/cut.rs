@@ -67,7 +67,7 @@ pub(crate) async fn a_cut_whose_answer_was_lost_is_done(env: Env) {
 
 pub(crate) async fn a_cut_without_the_lease_is_fenced(env: Env) {
     let held = env.held().await;
-    env.b.release(&held.key).await.unwrap();
+    env.b.release(&held.key, None).await.unwrap();
     assert_eq!(env.a.cut(cut(&held)).await.unwrap(), Committed::Fenced);
     assert_eq!(env.b.all_shards(&env.task, PLAN).await.unwrap().len(), 2);
 }

@@ -15,16 +15,39 @@ fn seen(held: &HeldLease) -> SeenLease {
 pub(crate) async fn a_release_frees_the_shard_and_may_be_repeated(env: Env) {
     let held = env.held().await;
     env.plant(Fault::AnswerLost);
-    env.a.release(&held.key).await.unwrap();
-    env.b.release(&held.key).await.unwrap();
+    env.a.release(&held.key, None).await.unwrap();
+    env.b.release(&held.key, None).await.unwrap();
     assert_eq!(env.commit(&env.a, &held, after(&held.shard, 1)).await, Committed::Fenced);
     env.claim(&env.b, &env.stored(PLAN, &held.key.shard).await, env.worker(2).await).await;
+}
+
+pub(crate) async fn a_claim_that_is_given_back_does_not_count_and_is_given_back_once(env: Env) {
+    let held = env.held().await;
+    let stored = env.stored(PLAN, &held.key.shard).await;
+    assert_eq!(stored.shard.claims, 1);
+    env.plant(Fault::AnswerLost);
+    env.a.release(&held.key, Some(&stored)).await.unwrap();
+    assert_eq!(env.stored(PLAN, &held.key.shard).await.shard.claims, 0);
+    let heir = env.claim(&env.b, &env.stored(PLAN, &held.key.shard).await, env.worker(2).await).await;
+    env.b.release(&held.key, Some(&env.stored(PLAN, &held.key.shard).await)).await.unwrap();
+    assert_eq!(env.stored(PLAN, &held.key.shard).await.shard.claims, 1, "the next holder's claim stands");
+    assert_eq!(env.commit(&env.b, &heir, after(&heir.shard, 1)).await, Committed::Done);
+}
+
+pub(crate) async fn what_is_given_back_by_an_old_look_is_free_all_the_same(env: Env) {
+    let held = env.held().await;
+    let old = env.stored(PLAN, &held.key.shard).await;
+    assert_eq!(env.commit(&env.a, &held, after(&held.shard, 1)).await, Committed::Done);
+    env.a.release(&held.key, Some(&old)).await.unwrap();
+    let now = env.stored(PLAN, &held.key.shard).await;
+    assert_eq!((now.shard.claims, now.shard.checkpoint.seq), (0, 1));
+    env.claim(&env.b, &now, env.worker(2).await).await;
 }
 
 pub(crate) async fn a_late_release_leaves_the_next_holder_alone(env: Env) {
     let held = env.held().await;
     env.plant(Fault::Late);
-    env.a.release(&held.key).await.unwrap();
+    env.a.release(&held.key, None).await.unwrap();
     let heir = env.claim(&env.b, &env.stored(PLAN, &held.key.shard).await, env.worker(2).await).await;
     env.deliver_late().await;
     assert_eq!(env.commit(&env.b, &heir, after(&heir.shard, 1)).await, Committed::Done);

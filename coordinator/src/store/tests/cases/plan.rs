@@ -67,7 +67,7 @@ pub(crate) async fn a_plan_does_not_count_before_it_is_flipped(env: Env) {
 
 pub(crate) async fn a_survey_that_lost_its_lease_writes_nothing_more(env: Env) {
     let survey = env.surveying().await;
-    env.b.release(&survey.key).await.unwrap();
+    env.b.release(&survey.key, None).await.unwrap();
     let paged = env.a.plan_page(&survey.key, survey.fence, PLAN, &[], &shards()).await.unwrap();
     assert_eq!(paged, PlanPaged::Fenced);
     assert_eq!(env.b.all_shards(&env.task, PLAN).await.unwrap(), []);

@@ -8,12 +8,12 @@ use tdferry_common::task::Control;
 use tokio::time::timeout;
 
 use crate::keys;
-use crate::record::WorkerRecord;
+use crate::record::{WorkerRecord, encode_shard};
 use crate::sessions;
 use crate::store::tests::env::{Env, GROUP, PLAN, after};
 use crate::store::tests::faults::Fault;
 use crate::store::{Beat, Claim, Store, StoreError};
-use crate::view::{Mirror, follow, list_once, watch_until_lost};
+use crate::view::{Change, Mirror, follow, list_once, watch_until_lost};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -177,4 +177,20 @@ pub(crate) async fn the_mirror_is_listed_anew_when_history_is_gone(env: Env) {
         () = catches_up(&env) => {}
     }
     assert!(env.a.view().is_filled());
+}
+
+pub(crate) async fn a_watch_that_broke_within_a_revision_brings_the_rest_of_it(env: Env) {
+    let shards = env.planned().await;
+    env.a.view().replace(list_once(&env.a).await.unwrap());
+    let worker = env.worker(1).await;
+    env.claim(&env.b, &env.stored(PLAN, &shards[0]).await, worker).await;
+    // of a claim's two records only the shard was heard of
+    let shard = env.stored(PLAN, &shards[0]).await;
+    let key = keys::shard(&env.task, PLAN, &shard.shard.id).into_bytes();
+    let (value, changed) = (Some(encode_shard(&shard.shard)), shard.changed.0);
+    env.a.view().take(&[Change { key, value, created: 0, changed }], changed);
+    tokio::select! {
+        () = watch_until_lost(&env.a) => panic!("the watch was lost"),
+        () = catches_up(&env) => {}
+    }
 }
