@@ -1,5 +1,6 @@
-//! The operator: creates the task, perhaps pauses it for a while, and waits for its end.
+//! The operator: creates the task, perhaps pauses it for a while, does what else the seed wants, and waits for its end.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -12,24 +13,24 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
 
 use crate::hosts::Failure;
-use crate::net;
 use crate::world::{TASK, World};
+use crate::{acts, net};
 
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How the one failure reads that an operator may answer by opening the shard again.
 const POISONED: &str = "without a commit";
 
-type Admin = AdminServiceClient<Channel>;
+pub(crate) type Admin = AdminServiceClient<Channel>;
 
-struct Operator {
+pub(crate) struct Operator {
     coordinators: Vec<Admin>,
     current: usize,
 }
 
 impl Operator {
     /// Asks one coordinator after the other until one answers; what it refuses is returned.
-    async fn ask<A, F>(&mut self, ask: impl Fn(Admin) -> F) -> Result<A, Status>
+    pub(crate) async fn ask<A, F>(&mut self, ask: impl Fn(Admin) -> F) -> Result<A, Status>
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
@@ -72,11 +73,14 @@ pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
     let coordinators = coordinators.collect::<Result<_, tonic::transport::Error>>()?;
     let mut operator = Operator { coordinators, current: 0 };
     create(&mut operator, &world).await?;
-    let mut pauses = world.pauses;
+    let (mut pauses, mut acts) = (world.pauses, VecDeque::from(world.acts.clone()));
     loop {
         sleep(LOOK_EVERY).await;
         if let Some((_, lasts)) = pauses.take_if(|(at, _)| turmoil::elapsed() >= *at) {
             pause(&mut operator, &world, lasts).await?;
+        }
+        if let Some(act) = acts.pop_front_if(|act| turmoil::elapsed() >= act.at) {
+            acts::act(&mut operator, &world, act).await?;
         }
         let get =
             |mut admin: Admin| async move { admin.get_task(v1::GetTaskRequest { name: TASK.into() }).await };

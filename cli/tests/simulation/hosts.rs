@@ -16,7 +16,7 @@ use crate::disk::LoggedStorage;
 use crate::kinds::worker_host;
 use crate::ports::SlowConnector;
 use crate::world::{NOW_MILLIS, World};
-use crate::{net, seam};
+use crate::{acts, net, seam};
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
@@ -77,7 +77,7 @@ pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failur
         coordinators: coordinators.collect::<Result<_, tonic::transport::Error>>()?,
         connector: Arc::new(connector),
         slots: 2,
-        labels: BTreeMap::new(),
+        labels: BTreeMap::from([acts::labels(index)]),
         clock: clock(),
         seed,
         host,

@@ -1,12 +1,13 @@
 //! The cluster in a simulated network: the real coordinators, workers, store, gRPC and etcd client, faults at any
 //! moment, one seed for everything. Every promise is checked on the whole log of each seed.
 //!
-//! Read `world` (what a seed makes), `hosts` (what runs), `faults` and `seam` (what goes wrong), `check` (what must
-//! hold), `planted` (what must be found), `many` (how many seeds are run).
+//! Read `world` (what a seed makes), `hosts` (what runs), `faults` and `seam` (what goes wrong), `acts` (what an
+//! operator does), `check` (what must hold), `planted` (what must be found), `many` (how many seeds are run).
 
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a tally for whoever runs it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod acts;
 mod check;
 mod client;
 mod disk;

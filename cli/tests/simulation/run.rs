@@ -37,6 +37,8 @@ pub(crate) struct Ran {
     pub(crate) faults: BTreeMap<String, u64>,
     /// What happened to single requests.
     pub(crate) requests: BTreeMap<String, u64>,
+    /// What an operator did.
+    pub(crate) acted: BTreeMap<String, u64>,
     pub(crate) told: BTreeMap<String, u64>,
     pub(crate) retried: u64,
 }
@@ -110,7 +112,8 @@ fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
     }
     let retried = world.retried.load(std::sync::atomic::Ordering::Relaxed);
     let requests = world.meddling.fired().into_iter().map(|(what, times)| (what.to_owned(), times)).collect();
-    Ok(Ran { simulated: sim.elapsed(), shown, faults: counted, requests, retried, ..Ran::default() })
+    let acted = world.acted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(Ran { simulated: sim.elapsed(), shown, faults: counted, requests, acted, retried, ..Ran::default() })
 }
 
 fn completed(world: &World) -> Result<(), String> {

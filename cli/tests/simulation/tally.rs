@@ -96,6 +96,7 @@ pub(crate) struct Tally {
     pub(crate) seeds: u64,
     pub(crate) faults: BTreeMap<String, u64>,
     pub(crate) requests: BTreeMap<String, u64>,
+    pub(crate) acted: BTreeMap<String, u64>,
     told: BTreeMap<&'static str, u64>,
     simulated: Duration,
     commits: u64,
@@ -118,7 +119,8 @@ impl Tally {
         self.rows += ran.shown.rows;
         self.rows_again += ran.shown.rows_again;
         self.retried += ran.retried;
-        for (sums, of) in [(&mut self.faults, &ran.faults), (&mut self.requests, &ran.requests)] {
+        let sums = [&mut self.faults, &mut self.requests, &mut self.acted];
+        for (sums, of) in sums.into_iter().zip([&ran.faults, &ran.requests, &ran.acted]) {
             for (what, times) in of {
                 *sums.entry(what.clone()).or_default() += times;
             }
@@ -159,6 +161,10 @@ impl fmt::Display for Tally {
         }
         writeln!(f, "of requests           {}", self.requests.values().sum::<u64>())?;
         for (what, times) in &self.requests {
+            writeln!(f, "  {times:>6} {what}")?;
+        }
+        writeln!(f, "of the operator       {}", self.acted.values().sum::<u64>())?;
+        for (what, times) in &self.acted {
             writeln!(f, "  {times:>6} {what}")?;
         }
         write!(f, "trace of all          {:016x}", self.traces.finish())

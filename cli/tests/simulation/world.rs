@@ -17,6 +17,7 @@ use tdferry_embedded::MemoryStorage;
 use tdferry_proto::v1;
 use turmoil::Sim;
 
+use crate::acts::{self, Act};
 use crate::gate::Gate;
 use crate::kinds::{WORKERS, peers, worker_host};
 use crate::log::Log;
@@ -58,6 +59,10 @@ pub(crate) struct World {
     pub(crate) meddling: Meddling,
     /// When an operator pauses the task, and for how long.
     pub(crate) pauses: Option<(Duration, Duration)>,
+    /// What else the operator does.
+    pub(crate) acts: Vec<Act>,
+    /// How often each of it had an effect.
+    pub(crate) acted: Mutex<BTreeMap<String, u64>>,
     /// What the client saw last.
     pub(crate) seen: Mutex<Option<v1::TaskView>>,
     /// How often the client opened poisoned shards again.
@@ -110,6 +115,8 @@ impl World {
             steps: Steps::default(),
             meddling: Meddling::new(rng.random()),
             pauses,
+            acts: acts::draw(seed),
+            acted: Mutex::default(),
             seen: Mutex::default(),
             retried: AtomicU64::new(0),
             starts: AtomicU64::new(0),
@@ -118,6 +125,12 @@ impl World {
 
     pub(crate) fn task(&self) -> TaskName {
         TASK.parse().unwrap()
+    }
+
+    /// Counts something that an operator did.
+    pub(crate) fn acted(&self, what: &str) {
+        let mut acted = self.acted.lock().unwrap_or_else(PoisonError::into_inner);
+        *acted.entry(what.to_owned()).or_default() += 1;
     }
 
     /// A seed of its own for each start of each host.
