@@ -20,6 +20,7 @@ use crate::support::servers::Servers;
 
 pub(crate) const COORDINATORS: usize = 2;
 pub(crate) const WORKERS: usize = 4;
+/// Few, so that shards are left to claim whatever befalls whom.
 pub(crate) const SLOTS: u32 = 2;
 /// Short, so that what takes a session's life takes seconds: the session lives three.
 pub(crate) const HEARTBEAT_MILLIS: u64 = 500;
@@ -33,6 +34,8 @@ pub(crate) struct Cast {
     pub(crate) etcd: Arc<Etcd>,
     pub(crate) coordinators: Vec<Coordinator>,
     pub(crate) workers: Vec<Worker>,
+    /// Of each worker.
+    slots: u32,
     pub(crate) servers: Servers,
     /// Between all workers and the source.
     pub(crate) to_source: Link,
@@ -100,7 +103,7 @@ impl Clock {
 
 impl Cast {
     /// Brings everybody on, in a folder where all their words stay.
-    pub(crate) async fn assemble(folder: PathBuf, seed: u64) -> Result<Self> {
+    pub(crate) async fn assemble(folder: PathBuf, slots: u32, seed: u64) -> Result<Self> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let etcd = Arc::new(Etcd::start(&folder, &mut rng).await?);
         let recorder = Recorder::start(Arc::clone(&etcd));
@@ -110,6 +113,7 @@ impl Cast {
             to_sink: Link::to(servers.target_standin().addr(), rng.random()).await?,
             coordinators: Vec::new(),
             workers: Vec::new(),
+            slots,
             clock: Clock::find(&folder)?,
             folder,
             etcd,
@@ -193,7 +197,7 @@ impl Cast {
     fn worker_command(&self, index: usize) -> Command {
         let links = &self.workers[index].to_coordinators;
         let urls: Vec<_> = links.iter().map(|link| format!("http://{}", link.address)).collect();
-        let (urls, slots, label) = (urls.join(","), SLOTS.to_string(), format!("name=worker{index}"));
+        let (urls, slots, label) = (urls.join(","), self.slots.to_string(), format!("name=worker{index}"));
         let mut command = tdferry(&["worker", "--coordinator", &urls, "--slots", &slots, "--label", &label]);
         command.env(PASSWORD_ENV, "taosdata");
         if let Some(clock) = self.clock.as_ref().filter(|_| index == Clock::WORKER) {

@@ -29,7 +29,7 @@ use rand::rngs::SmallRng;
 use rand::{SeedableRng, TryRngCore};
 use tokio::time::Instant;
 
-use cast::Cast;
+use cast::{Cast, SLOTS};
 use deck::{Deck, Tally};
 use scenes::Scene;
 
@@ -85,7 +85,7 @@ async fn others_go_on_in_time_where_a_killed_worker_last_committed() {
     let kills = usize::try_from(kills).unwrap();
     let folder = tempfile::Builder::new().prefix("tdferry-failover-").tempdir().unwrap();
     let mut rng = SmallRng::seed_from_u64(number(SEED_ENV).unwrap_or(1));
-    let cast = Cast::assemble(folder.path().to_owned(), 1).await.unwrap();
+    let cast = Cast::assemble(folder.path().to_owned(), failover::SLOTS, 1).await.unwrap();
     match failover::measure(&cast, kills, &mut rng).await {
         Ok(measured) => println!("{measured}"),
         Err(broken) => panic!("{broken:#}\nlogs are in {}", folder.keep().display()),
@@ -94,7 +94,7 @@ async fn others_go_on_in_time_where_a_killed_worker_last_committed() {
 
 async fn run(folder: std::path::PathBuf, deck: &mut Deck, seed: u64, time: Duration) -> Result<Tally> {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let cast = Cast::assemble(folder, seed).await.context("the cast does not come together")?;
+    let cast = Cast::assemble(folder, SLOTS, seed).await.context("the cast does not come together")?;
     let until = Instant::now() + time;
     let mut tally = Tally::default();
     let mut number = 0;

@@ -41,7 +41,7 @@ pub(crate) async fn round(
     let seeds = seed(cast, &task, rng)?;
     slow(cast, rng);
     println!("{task}: {seeds}");
-    create(cast, &task).await?;
+    create(cast, &task, "").await?;
     if rng.random_ratio(2, 3) {
         timeout(STUCK, copying(cast, &task)).await.context("no copying begins")?;
     }
@@ -89,13 +89,14 @@ fn seed(cast: &Cast, database: &str, rng: &mut SmallRng) -> Result<String> {
     Ok(told.join(", "))
 }
 
-pub(crate) async fn create(cast: &Cast, task: &str) -> Result<()> {
+/// Creates a task, with more lines of its file than where from and where to.
+pub(crate) async fn create(cast: &Cast, task: &str, more: &str) -> Result<()> {
     let dsn = |address| format!("taos+ws://root:${{env:{PASSWORD_ENV}}}@{address}/{task}");
     let (from, to) = (dsn(cast.to_source.address), dsn(cast.to_sink.address));
     let file = cast.folder.join(format!("{task}.toml"));
     std::fs::write(
         &file,
-        format!("name = \"{task}\"\ntype = \"TDengine2\"\nfrom = '{from}'\nto = '{to}'\n"),
+        format!("name = \"{task}\"\ntype = \"TDengine2\"\nfrom = '{from}'\nto = '{to}'\n{more}"),
     )?;
     ask(cast, &["task", "create", "-f", file.to_str().context("a path")?]).await.map(drop)
 }
