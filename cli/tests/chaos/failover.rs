@@ -34,7 +34,8 @@ const ROWS: [u64; 2] = [300, 160_000];
 const STATEMENT: usize = 4_000;
 /// The first row's moment: 2026-01-01, in milliseconds.
 const START: u64 = 1_767_225_600_000;
-/// After a kill, until what was on its way to the sink has arrived there. Others wait longer before they go on.
+/// Until what was on its way to the sink has arrived there, and has been committed by whoever lives. Nobody takes over
+/// before.
 const ARRIVED: Duration = Duration::from_millis(1_500);
 /// One look that takes longer tells of a machine that stood still: what was measured meanwhile says nothing.
 const STOOD_STILL: Duration = Duration::from_millis(700);
@@ -175,6 +176,8 @@ async fn worker_killed(
     // what ended between the list and the kill needs nobody
     held.retain(|shard, epoch| cast.recorder.is_leased(task, shard, *epoch));
     sleep(ARRIVED).await;
+    // what its last commit ended needs nobody, either
+    held.retain(|shard, epoch| cast.recorder.is_leased(task, shard, *epoch));
     let uncommitted = uncommitted(cast, task, &held).await?;
     let taken = || async {
         held.iter().all(|(shard, epoch)| cast.recorder.leased_after(task, shard, *epoch)).then_some(())
@@ -183,6 +186,8 @@ async fn worker_killed(
     let took = killed.elapsed();
     cast.start_worker(index).await?;
     seen?;
+    // five claims in a row without a commit are poison
+    sleep(ARRIVED).await;
     if still.longest() > STOOD_STILL {
         measured.dropped += 1;
     } else if !held.is_empty() {

@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::workers;
 use crate::actor::PATIENCE;
-use crate::cast::{COORDINATORS, Cast, HEARTBEAT_MILLIS, WORKERS};
+use crate::cast::{COORDINATORS, Cast, HEARTBEAT_MILLIS};
 use crate::wait::until;
 
 /// One request.
@@ -44,18 +44,26 @@ impl Kind {
     ];
 
     pub(crate) async fn inflict(self, cast: &Cast, rng: &mut SmallRng) -> Result<()> {
-        // whose leases become free are those of a worker that stands still
-        let place = cast.workers[rng.random_range(0..WORKERS)].process.lock().await;
-        let worker = place.as_ref().context("it is dead")?;
-        worker.has_said("session opened").await?;
-        let id = workers::session(worker).context("no session")?;
-        worker.freeze().await?;
-        let gone = || async { cast.recorder.worker(&id).is_some_and(|record| !record.lives).then_some(()) };
-        let seen = match until(PATIENCE, "the end of the session", gone).await {
+        // no lease is free while others take them all
+        let mut frozen = Vec::new();
+        for worker in &cast.workers {
+            let place = worker.process.lock().await;
+            let worker = place.as_ref().context("it is dead")?;
+            worker.has_said("session opened").await?;
+            let id = workers::session(worker).context("no session")?;
+            frozen.push((place, id));
+        }
+        let workers = || frozen.iter().flat_map(|(place, _)| place.as_ref());
+        for worker in workers() {
+            worker.freeze().await?;
+        }
+        let is_over = |id: &String| cast.recorder.worker(id).is_some_and(|record| !record.lives);
+        let over = || async { frozen.iter().all(|(_, id)| is_over(id)).then_some(()) };
+        let seen = match until(PATIENCE, "the end of all sessions", over).await {
             Ok(()) => self.play(cast, rng).await,
             Err(error) => Err(error),
         };
-        worker.thaw()?;
+        workers().try_for_each(|worker| worker.thaw())?;
         seen
     }
 
@@ -121,7 +129,7 @@ impl Double {
         let request = v1::RegisterRequest {
             worker,
             host: "double".into(),
-            version: "0".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
             slots: 1,
             labels: Default::default(),
         };
@@ -134,14 +142,18 @@ impl Double {
         Ok(self.peers[peer].claim(request).await?.into_inner())
     }
 
-    /// Asks until there is a lease to be had.
+    /// Asks until there is a lease to be had, on a shard that has a checkpoint.
     async fn claim(&mut self) -> Result<v1::ClaimedLease> {
         let polls = PATIENCE.as_millis() / 2 / u128::from(HEARTBEAT_MILLIS / 5);
         for _ in 0..polls {
             let answer = self.ask_for_leases(0).await?;
             ensure!(!answer.session_lost, "the session was lost");
-            if let Some(lease) = answer.leases.into_iter().next() {
-                return Ok(lease);
+            match answer.leases.into_iter().next() {
+                Some(lease) if lease.shard.as_ref().is_some_and(|shard| shard.checkpoint.is_some()) => {
+                    return Ok(lease);
+                }
+                Some(lease) => self.release(&lease, 0).await?,
+                None => {}
             }
             self.beat().await?;
             sleep(Duration::from_millis(HEARTBEAT_MILLIS / 5)).await;

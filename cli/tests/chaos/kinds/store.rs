@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use etcd_client::{AlarmAction, AlarmOptions, AlarmType};
+use anyhow::{Context, Result, bail, ensure};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType, CompactionOptions};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tokio::time::sleep;
@@ -19,6 +19,12 @@ const PAUSE: Duration = Duration::from_secs(3);
 const WITHOUT_QUORUM: Duration = Duration::from_secs(4);
 /// How long a dead member stays away, in milliseconds.
 const AWAY: std::ops::Range<u64> = 500..3_000;
+
+/// What etcd's file is filled with, at a time: a fraction of what a request may have.
+const FILLING_BYTES: usize = 512 * 1024;
+/// More than fit.
+const FILLINGS: usize = 128;
+const FILLING: &str = "filling";
 
 /// Which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +43,7 @@ pub(crate) enum Kind {
     AllKilled,
     /// A member comes back with nothing on its disk.
     MemberReplaced,
-    /// No write is taken until somebody made room.
+    /// Its files grow to their quota: no write is taken until somebody made room.
     NoSpace,
     /// A member that compacts its file answers nobody.
     Defragmented,
@@ -68,7 +74,7 @@ impl Kind {
             Self::QuorumPaused => quorum_paused(cast, leader).await,
             Self::AllKilled => killed(cast, &[0, 1, 2], away).await,
             Self::MemberReplaced => member_replaced(cast, follower).await,
-            Self::NoSpace => no_space(cast, leader).await,
+            Self::NoSpace => no_space(cast).await,
             Self::Defragmented => {
                 let defragmented = cast.etcd.member(leader).await?.defragment().await;
                 defragmented.map(drop).map_err(Into::into)
@@ -142,30 +148,47 @@ async fn member_replaced(cast: &Cast, index: usize) -> Result<()> {
     until(PATIENCE, "the empty member served", served).await.map(drop)
 }
 
-/// The alarm that a full member raises, raised by hand: etcd then refuses every write as if it were full.
-/// Seen: the alarm is listed and a write is refused.
-async fn no_space(cast: &Cast, leader: usize) -> Result<()> {
-    let id = cast.etcd.status(leader).await?.id;
-    alarm(cast, AlarmAction::Activate, id).await?;
-    let seen = refuses_writes(cast).await;
+/// Written until no room is left, and then made room as an operator does.
+/// Seen: etcd's own alarm is listed, and a write refused.
+async fn no_space(cast: &Cast) -> Result<()> {
+    let seen = fill(cast).await;
     sleep(PAUSE).await;
-    let disarmed = || async { alarm(cast, AlarmAction::Deactivate, id).await.ok() };
-    until(PATIENCE, "the alarm disarmed", disarmed).await?;
+    let room = || async { make_room(cast).await.ok() };
+    until(PATIENCE, "room made", room).await?;
     seen
 }
 
-async fn refuses_writes(cast: &Cast) -> Result<()> {
+async fn fill(cast: &Cast) -> Result<()> {
+    let filling = vec![7; FILLING_BYTES];
     let mut client = cast.etcd.any().await?;
-    let listed = client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?;
-    ensure!(!listed.alarms().is_empty(), "no alarm is listed");
-    let refused = client.put("chaos", "", None).await.is_err_and(|error| error.to_string().contains("space"));
-    ensure!(refused, "a write was taken");
-    Ok(())
+    for _ in 0..FILLINGS {
+        let Err(full) = client.put(FILLING, filling.clone(), None).await else { continue };
+        ensure!(full.to_string().contains("space"), "not full, but {full}");
+        let listed = client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?;
+        ensure!(!listed.alarms().is_empty(), "no alarm is listed");
+        return Ok(());
+    }
+    bail!("there is room for more than {FILLINGS} writes of {FILLING_BYTES} bytes")
 }
 
-async fn alarm(cast: &Cast, action: AlarmAction, member: u64) -> Result<()> {
-    let mut options = AlarmOptions::new();
-    options.with_member(member);
-    cast.etcd.any().await?.alarm(action, AlarmType::Nospace, Some(options)).await?;
+/// Compacts, defragments and disarms; may be repeated.
+async fn make_room(cast: &Cast) -> Result<()> {
+    let mut client = cast.etcd.any().await?;
+    let deleted = client.delete(FILLING, None).await?;
+    let revision = deleted.header().context("no header")?.revision();
+    cast.recorder.reached(revision).await?;
+    match client.compact(revision, Some(CompactionOptions::new().with_physical())).await {
+        Err(error) if !error.to_string().contains("compacted") => return Err(error.into()),
+        _ => {}
+    }
+    for member in 0..MEMBERS {
+        cast.etcd.member(member).await?.defragment().await?;
+    }
+    for alarm in client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?.alarms() {
+        let mut options = AlarmOptions::new();
+        options.with_member(alarm.member_id());
+        client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(options)).await?;
+    }
+    client.put("chaos", "", None).await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tokio::time::sleep;
@@ -18,9 +18,9 @@ const LATE_MILLIS: std::ops::Range<u64> = 50..400;
 /// Bytes in a second on a slow wire.
 const RATES: std::ops::Range<u64> = 20_000..80_000;
 /// Within which something is on its way, if anything is.
-const TRAFFIC: Duration = Duration::from_secs(8);
-/// After how many bytes a wire is cut: less than a block of rows has.
-const CUT_WITHIN: std::ops::Range<usize> = 1..6_000;
+const TRAFFIC: Duration = Duration::from_secs(20);
+/// After how many bytes a wire is cut: a few of the sink's answers, less than a block of rows.
+const CUT_WITHIN: std::ops::Range<usize> = 1..1_500;
 
 /// Between whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,10 +133,10 @@ async fn foul(links: &[&Link], ways: &[Way], weather: Weather, rng: &mut SmallRn
         ways.iter().for_each(|way| link.weather(*way, weather));
     }
     sleep(Duration::from_millis(rng.random_range(FOUL))).await;
-    let after = sum(links, hurt);
+    let seen = || async { (sum(links, hurt) > before).then_some(()) };
+    let seen = until(TRAFFIC, "something on its way", seen).await;
     links.iter().for_each(|link| link.heal());
-    ensure!(after > before, "nothing was on its way");
-    Ok(())
+    seen
 }
 
 fn resets(link: &Link) -> u64 {
