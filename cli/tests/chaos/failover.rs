@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,11 +11,11 @@ use rand::rngs::SmallRng;
 use serde_json::Value as Json;
 use tdferry_common::timing::Timing;
 use tdferry_standin::{Action, Fault, When};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::cast::{COORDINATORS, Cast, HEARTBEAT_MILLIS, WORKERS};
 use crate::deck::Tally;
+use crate::longest::{Gap, Still};
 use crate::round::{ask, clear, create, ends, equal, promises, show};
 use crate::wait::until;
 
@@ -37,8 +35,6 @@ const START: u64 = 1_767_225_600_000;
 /// Until what was on its way to the sink has arrived there, and has been committed by whoever lives. Nobody takes over
 /// before.
 const ARRIVED: Duration = Duration::from_millis(1_500);
-/// One look that takes longer tells of a machine that stood still: what was measured meanwhile says nothing.
-const STOOD_STILL: Duration = Duration::from_millis(700);
 /// Far longer than a takeover.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a coordinator is away, and how long is listened for commits.
@@ -49,8 +45,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     takeovers: Vec<Duration>,
-    /// The longest without a commit, for each coordinator that was killed.
-    gaps: Vec<Duration>,
+    /// The longest without a commit, and without a row, for each coordinator that was killed.
+    gaps: Vec<(Duration, Duration)>,
     /// Rows written again, and how many may be.
     again: (u64, u64),
     rows: u64,
@@ -75,7 +71,7 @@ pub(crate) async fn measure(cast: &Cast, kills: usize, rng: &mut SmallRng) -> Re
         clear(cast, &task).await?;
         measured.rows += tally.rows;
         let again = cast.servers.rows_written_to_target() - before - tally.rows;
-        let stood_still = still.longest() > STOOD_STILL;
+        let stood_still = still.stood();
         ensure!(
             again <= allowed || stood_still,
             "S7: {again} rows of {task} were written again, {allowed} may be"
@@ -111,7 +107,7 @@ async fn one_task(
         allowed += killed.unwrap_or(0);
         // who took them over copies now, and commits
         if killed.is_some() && measured.gaps.len() < kills.div_ceil(5) {
-            measured.gaps.push(coordinator_killed(cast, task, rng).await?);
+            measured.gaps.extend(coordinator_killed(cast, task, rng).await?);
         }
         if measured.takeovers.len() >= kills && measured.gaps.len() >= kills.div_ceil(5) {
             break;
@@ -188,7 +184,7 @@ async fn worker_killed(
     seen?;
     // five claims in a row without a commit are poison
     sleep(ARRIVED).await;
-    if still.longest() > STOOD_STILL {
+    if still.stood() {
         measured.dropped += 1;
     } else if !held.is_empty() {
         measured.takeovers.push(took);
@@ -209,55 +205,33 @@ async fn uncommitted(cast: &Cast, task: &str, held: &BTreeMap<String, i64>) -> R
     Ok(rows)
 }
 
-/// Watches how late this process wakes up.
-struct Still {
-    longest: Arc<AtomicU64>,
-    _watching: JoinSet<()>,
-}
-
-impl Still {
-    fn watch() -> Self {
-        let longest = Arc::<AtomicU64>::default();
-        let (mut watching, seen) = (JoinSet::new(), Arc::clone(&longest));
-        watching.spawn(async move {
-            loop {
-                let slept = Instant::now();
-                sleep(LOOK_EVERY).await;
-                let millis = u64::try_from(slept.elapsed().as_millis()).unwrap_or(u64::MAX);
-                seen.fetch_max(millis, Ordering::SeqCst);
-            }
-        });
-        Self { longest, _watching: watching }
-    }
-
-    fn longest(&self) -> Duration {
-        Duration::from_millis(self.longest.load(Ordering::SeqCst))
-    }
-}
-
 fn free(worker: &Json) -> u64 {
     let held = worker["leases"].as_array().map_or(0, Vec::len);
     worker["slots"].as_u64().unwrap_or(0).saturating_sub(u64::try_from(held).unwrap_or(u64::MAX))
 }
 
-/// Kills a coordinator while rows are copied; the longest time without a commit.
-async fn coordinator_killed(cast: &Cast, task: &str, rng: &mut SmallRng) -> Result<Duration> {
+/// Kills a coordinator while rows are copied; the longest time without a commit, and without a row. `None` if the task
+/// was over meanwhile.
+async fn coordinator_killed(
+    cast: &Cast,
+    task: &str,
+    rng: &mut SmallRng,
+) -> Result<Option<(Duration, Duration)>> {
     let index = rng.random_range(0..COORDINATORS);
     let mut process = cast.coordinators[index].process.lock().await.take().context("it is dead")?;
+    let still = Still::watch();
     process.kill().await?;
-    let (killed, mut last, mut longest) = (Instant::now(), Instant::now(), Duration::ZERO);
-    let mut commits = cast.recorder.written(task);
+    let killed = Instant::now();
+    let mut commits = Gap::since(killed);
+    let mut writes = Gap::since(killed);
     while killed.elapsed() < AWAY {
         sleep(LOOK_EVERY).await;
-        let now = cast.recorder.written(task);
-        if now != commits {
-            longest = longest.max(last.elapsed());
-            (commits, last) = (now, Instant::now());
-        }
+        commits.seen(u64::try_from(cast.recorder.written(task))?);
+        writes.seen(cast.servers.rows_written_to_target());
     }
-    let longest = longest.max(last.elapsed());
     cast.start_coordinator(index).await?;
-    Ok(longest)
+    let is_over = show(cast, task).await?["terminal"] == true;
+    Ok((!is_over && !still.stood()).then(|| (commits.longest(), writes.longest())))
 }
 
 fn spread(times: &[Duration]) -> String {
@@ -280,7 +254,9 @@ impl fmt::Display for Measured {
             "a killed worker's leases held by others  {}; promised {bound:?}",
             spread(&self.takeovers)
         )?;
-        writeln!(f, "no commit when a coordinator was killed  {}", spread(&self.gaps))?;
+        let (commits, writes): (Vec<_>, Vec<_>) = self.gaps.iter().copied().unzip();
+        writeln!(f, "no commit when a coordinator was killed  {}", spread(&commits))?;
+        writeln!(f, "no row when a coordinator was killed     {}", spread(&writes))?;
         let (again, since) = self.again;
         writeln!(f, "rows written again                       {again} of {}", self.rows)?;
         writeln!(f, "rows since the last commits, at kills    {since}")?;

@@ -17,6 +17,7 @@ mod etcd;
 mod failover;
 mod kinds;
 mod link;
+mod longest;
 mod recorder;
 mod round;
 mod scenes;
@@ -39,8 +40,10 @@ use scenes::Scene;
 const SECONDS: u64 = 180;
 /// Kinds that a run which is long enough must have seen the effect of.
 const LEAST_KINDS: usize = 30;
-/// A shorter run must have seen one for so many seconds: on a machine that is busy besides, many have no effect.
-const SECONDS_A_KIND: u64 = 60;
+/// A shorter run must have seen one for so many seconds: waves take longer on a machine that is busy besides.
+const SECONDS_A_KIND: u64 = 8;
+/// With less time left neither a round nor a scene is begun, so that a run does not take much longer than it was told.
+const LEAST_LEFT: Duration = Duration::from_secs(15);
 const SECONDS_ENV: &str = "TDFERRY_CHAOS_SECONDS";
 const SEED_ENV: &str = "TDFERRY_CHAOS_SEED";
 /// Deals only kinds whose name has this in it, such as `Clock` or `Wire(WorkersAndSink, Cut`, and no scenes.
@@ -104,10 +107,11 @@ async fn run(folder: std::path::PathBuf, deck: &mut Deck, seed: u64, time: Durat
     let until = Instant::now() + time;
     let mut tally = Tally::default();
     let mut number = 0;
-    while Instant::now() < until {
+    let is_time = || Instant::now() + LEAST_LEFT < until;
+    while number == 0 || is_time() {
         tally.add(round::round(&cast, number, deck, &mut rng, until).await?);
         number += 1;
-        if deck.is_part() || Instant::now() >= until {
+        if deck.is_part() || !is_time() {
             continue;
         }
         let scene = Scene::ALL[number % Scene::ALL.len()];

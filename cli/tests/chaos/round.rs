@@ -71,9 +71,10 @@ fn slow(cast: &Cast, rng: &mut SmallRng) {
 fn seed(cast: &Cast, database: &str, rng: &mut SmallRng) -> Result<String> {
     let mut told = Vec::new();
     for stable in 0..rng.random_range(1..=3) {
-        // the first is dense, and of so many subtables that the task outlasts the faults
         let (subtables, rows) = match stable == 0 || rng.random_bool(0.3) {
-            true => (rng.random_range(1_200..1_800), rng.random_range(60..180)),
+            // of so many subtables that the task outlasts the faults
+            true if stable == 0 => (rng.random_range(1_200..1_800), rng.random_range(60..180)),
+            true => (rng.random_range(250..450), rng.random_range(100..300)),
             false => (rng.random_range(300..900), rng.random_range(3..30)),
         };
         told.push(format!("{subtables} x {rows}"));
