@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::workers;
 use crate::actor::PATIENCE;
 use crate::cast::{COORDINATORS, Cast, HEARTBEAT_MILLIS};
-use crate::wait::until;
+use crate::wait::{Patience, until};
 
 /// One request.
 const REQUEST: Duration = Duration::from_secs(3);
@@ -104,9 +104,7 @@ impl Kind {
             }
             Self::ClaimLate => {
                 double.leave().await?;
-                let answer = double.ask_for_leases(1).await?;
-                ensure!(answer.session_lost && answer.leases.is_empty(), "it was taken: {answer:?}");
-                Ok(())
+                double.is_told_that_its_session_ended().await
             }
         }
     }
@@ -159,6 +157,20 @@ impl Double {
             sleep(Duration::from_millis(HEARTBEAT_MILLIS / 5)).await;
         }
         anyhow::bail!("no lease was free")
+    }
+
+    /// Asks until a coordinator that has something to be claimed looks at the session.
+    async fn is_told_that_its_session_ended(&mut self) -> Result<()> {
+        let mut patience = Patience::of(PATIENCE);
+        loop {
+            let answer = self.ask_for_leases(1).await?;
+            ensure!(answer.leases.is_empty(), "a session that ended took {answer:?}");
+            if answer.session_lost {
+                return Ok(());
+            }
+            ensure!(patience.lasts(), "the end of the session was not told");
+            sleep(Duration::from_millis(HEARTBEAT_MILLIS / 5)).await;
+        }
     }
 
     async fn beat(&mut self) -> Result<()> {
