@@ -11,13 +11,15 @@ use rand::{Rng, SeedableRng};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::actor::Actor;
+use crate::actor::{Actor, PATIENCE};
 use crate::clock::{Clock, Owner};
 use crate::etcd::{Etcd, MEMBERS};
 use crate::link::Link;
 use crate::recorder::Recorder;
+use crate::room;
 use crate::support::process::tdferry;
 use crate::support::servers::Servers;
+use crate::wait::until;
 
 pub(crate) const COORDINATORS: usize = 2;
 pub(crate) const WORKERS: usize = 4;
@@ -183,6 +185,7 @@ impl Cast {
         for member in 0..MEMBERS {
             self.etcd.revive(member).await?;
         }
+        until(PATIENCE, "room in the store", || async { room::made_if_full(self).await.ok() }).await?;
         for index in 0..COORDINATORS {
             if !revived(&self.coordinators[index].process).await? {
                 self.start_coordinator(index).await?;

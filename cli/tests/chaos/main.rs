@@ -19,6 +19,7 @@ mod kinds;
 mod link;
 mod longest;
 mod recorder;
+mod room;
 mod round;
 mod scenes;
 #[path = "../support/mod.rs"]
@@ -41,7 +42,7 @@ const SECONDS: u64 = 180;
 /// Kinds that a run which is long enough must have seen the effect of.
 const LEAST_KINDS: usize = 30;
 /// A shorter run must have seen one for so many seconds: waves take longer on a machine that is busy besides.
-const SECONDS_A_KIND: u64 = 8;
+const SECONDS_A_KIND: u64 = 12;
 /// With less time left neither a round nor a scene is begun, so that a run does not take much longer than it was told.
 const LEAST_LEFT: Duration = Duration::from_secs(15);
 const SECONDS_ENV: &str = "TDFERRY_CHAOS_SECONDS";

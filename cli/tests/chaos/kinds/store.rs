@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use etcd_client::{AlarmAction, AlarmOptions, AlarmType, CompactionOptions};
+use anyhow::{Context, Result, ensure};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tokio::time::sleep;
@@ -11,6 +10,7 @@ use tokio::time::sleep;
 use crate::actor::PATIENCE;
 use crate::cast::Cast;
 use crate::etcd::MEMBERS;
+use crate::room;
 use crate::wait::until;
 
 /// Above an election's time.
@@ -19,12 +19,6 @@ const PAUSE: Duration = Duration::from_secs(3);
 const WITHOUT_QUORUM: Duration = Duration::from_secs(4);
 /// How long a dead member stays away, in milliseconds.
 const AWAY: std::ops::Range<u64> = 500..3_000;
-
-/// What etcd's file is filled with, at a time: a fraction of what a request may have.
-const FILLING_BYTES: usize = 512 * 1024;
-/// More than fit.
-const FILLINGS: usize = 128;
-const FILLING: &str = "filling";
 
 /// Which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,50 +139,16 @@ async fn member_replaced(cast: &Cast, index: usize) -> Result<()> {
     cast.etcd.replace(index, before).await?;
     let served =
         || async { cast.etcd.status(index).await.ok().filter(|now| now.id != before && now.leader != 0) };
-    until(PATIENCE, "the empty member served", served).await.map(drop)
+    until(PATIENCE, "the empty member served", served).await?;
+    // it hears all of history, and so of every write that once filled the others
+    room::made(cast).await
 }
 
 /// Written until no room is left, and then made room as an operator does.
 /// Seen: etcd's own alarm is listed, and a write refused.
 async fn no_space(cast: &Cast) -> Result<()> {
-    let seen = fill(cast).await;
+    let seen = room::fill(cast).await;
     sleep(PAUSE).await;
-    let room = || async { make_room(cast).await.ok() };
-    until(PATIENCE, "room made", room).await?;
+    room::made(cast).await?;
     seen
-}
-
-async fn fill(cast: &Cast) -> Result<()> {
-    let filling = vec![7; FILLING_BYTES];
-    let mut client = cast.etcd.any().await?;
-    for _ in 0..FILLINGS {
-        let Err(full) = client.put(FILLING, filling.clone(), None).await else { continue };
-        ensure!(full.to_string().contains("space"), "not full, but {full}");
-        let listed = client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?;
-        ensure!(!listed.alarms().is_empty(), "no alarm is listed");
-        return Ok(());
-    }
-    bail!("there is room for more than {FILLINGS} writes of {FILLING_BYTES} bytes")
-}
-
-/// Compacts, defragments and disarms; may be repeated.
-async fn make_room(cast: &Cast) -> Result<()> {
-    let mut client = cast.etcd.any().await?;
-    let deleted = client.delete(FILLING, None).await?;
-    let revision = deleted.header().context("no header")?.revision();
-    cast.recorder.reached(revision).await?;
-    match client.compact(revision, Some(CompactionOptions::new().with_physical())).await {
-        Err(error) if !error.to_string().contains("compacted") => return Err(error.into()),
-        _ => {}
-    }
-    for member in 0..MEMBERS {
-        cast.etcd.member(member).await?.defragment().await?;
-    }
-    for alarm in client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?.alarms() {
-        let mut options = AlarmOptions::new();
-        options.with_member(alarm.member_id());
-        client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(options)).await?;
-    }
-    client.put("chaos", "", None).await?;
-    Ok(())
 }
