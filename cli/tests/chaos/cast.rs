@@ -2,7 +2,7 @@
 //! between each two that talk. All of them are this process's own, and end with it.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -11,15 +11,19 @@ use rand::{Rng, SeedableRng};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::actor::Actor;
+use crate::actor::{Actor, PATIENCE};
+use crate::clock::{Clock, Owner};
 use crate::etcd::{Etcd, MEMBERS};
 use crate::link::Link;
 use crate::recorder::Recorder;
+use crate::room;
 use crate::support::process::tdferry;
 use crate::support::servers::Servers;
+use crate::wait::until;
 
 pub(crate) const COORDINATORS: usize = 2;
 pub(crate) const WORKERS: usize = 4;
+/// Few, so that shards are left to claim whatever befalls whom.
 pub(crate) const SLOTS: u32 = 2;
 /// Short, so that what takes a session's life takes seconds: the session lives three.
 pub(crate) const HEARTBEAT_MILLIS: u64 = 500;
@@ -33,20 +37,16 @@ pub(crate) struct Cast {
     pub(crate) etcd: Arc<Etcd>,
     pub(crate) coordinators: Vec<Coordinator>,
     pub(crate) workers: Vec<Worker>,
+    /// Of each worker.
+    slots: u32,
     pub(crate) servers: Servers,
     /// Between all workers and the source.
     pub(crate) to_source: Link,
     /// Between all workers and the sink.
     pub(crate) to_sink: Link,
     pub(crate) recorder: Recorder,
-    /// The time of day of some of them, where it can be set.
+    /// The time of some of them, where it can be set.
     pub(crate) clock: Option<Clock>,
-}
-
-/// The time of day that some processes are shown instead of the machine's, through files that they read.
-pub(crate) struct Clock {
-    library: PathBuf,
-    folder: PathBuf,
 }
 
 /// A coordinator, its wires to each member of etcd, and its process, unless it is dead.
@@ -63,44 +63,9 @@ pub(crate) struct Worker {
     pub(crate) process: Mutex<Option<Actor>>,
 }
 
-impl Clock {
-    /// The worker with a clock of its own.
-    pub(crate) const WORKER: usize = WORKERS - 1;
-    /// The coordinator with a clock of its own.
-    pub(crate) const COORDINATOR: usize = COORDINATORS - 1;
-    pub(crate) const OF_WORKER: &str = "clock-of-worker";
-    pub(crate) const OF_COORDINATOR: &str = "clock-of-coordinator";
-
-    /// `None` where the library is not installed.
-    fn find(folder: &Path) -> Result<Option<Self>> {
-        let of_architecture = |entry: std::fs::DirEntry| entry.path().join("faketime/libfaketime.so.1");
-        let mut libraries = std::fs::read_dir("/usr/lib")?.flatten().map(of_architecture);
-        let library = libraries.find(|library| library.exists());
-        let clock = library.map(|library| Self { library, folder: folder.to_owned() });
-        if let Some(clock) = &clock {
-            clock.set(Self::OF_WORKER, 0)?;
-            clock.set(Self::OF_COORDINATOR, 0)?;
-        }
-        Ok(clock)
-    }
-
-    /// Shows another time, so many seconds away from the machine's.
-    pub(crate) fn set(&self, name: &str, seconds: i64) -> Result<()> {
-        Ok(std::fs::write(self.folder.join(name), format!("{seconds:+}"))?)
-    }
-
-    fn show(&self, name: &str, command: &mut Command) {
-        command
-            .env("LD_PRELOAD", &self.library)
-            .env("FAKETIME_TIMESTAMP_FILE", self.folder.join(name))
-            .env("FAKETIME_CACHE_DURATION", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    }
-}
-
 impl Cast {
     /// Brings everybody on, in a folder where all their words stay.
-    pub(crate) async fn assemble(folder: PathBuf, seed: u64) -> Result<Self> {
+    pub(crate) async fn assemble(folder: PathBuf, slots: u32, seed: u64) -> Result<Self> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let etcd = Arc::new(Etcd::start(&folder, &mut rng).await?);
         let recorder = Recorder::start(Arc::clone(&etcd));
@@ -110,6 +75,7 @@ impl Cast {
             to_sink: Link::to(servers.target_standin().addr(), rng.random()).await?,
             coordinators: Vec::new(),
             workers: Vec::new(),
+            slots,
             clock: Clock::find(&folder)?,
             folder,
             etcd,
@@ -167,8 +133,8 @@ impl Cast {
             &heartbeat,
         ]);
         command.env("TDFERRY_ADVERTISE", format!("coordinator{index}"));
-        if let Some(clock) = self.clock.as_ref().filter(|_| index == Clock::COORDINATOR) {
-            clock.show(Clock::OF_COORDINATOR, &mut command);
+        if let Some(clock) = self.clock.as_ref().filter(|_| index == Owner::Coordinator.index()) {
+            clock.show(Owner::Coordinator, &mut command)?;
         }
         let actor = Actor::start(&format!("coordinator{index}"), command, &self.folder)?;
         let mut place = self.coordinators[index].process.lock().await;
@@ -185,21 +151,21 @@ impl Cast {
 
     /// Starts a worker in an empty place.
     pub(crate) async fn start_worker(&self, index: usize) -> Result<()> {
-        let actor = Actor::start(&format!("worker{index}"), self.worker_command(index), &self.folder)?;
+        let actor = Actor::start(&format!("worker{index}"), self.worker_command(index)?, &self.folder)?;
         *self.workers[index].process.lock().await = Some(actor);
         Ok(())
     }
 
-    fn worker_command(&self, index: usize) -> Command {
+    fn worker_command(&self, index: usize) -> Result<Command> {
         let links = &self.workers[index].to_coordinators;
         let urls: Vec<_> = links.iter().map(|link| format!("http://{}", link.address)).collect();
-        let (urls, slots, label) = (urls.join(","), SLOTS.to_string(), format!("name=worker{index}"));
+        let (urls, slots, label) = (urls.join(","), self.slots.to_string(), format!("name=worker{index}"));
         let mut command = tdferry(&["worker", "--coordinator", &urls, "--slots", &slots, "--label", &label]);
         command.env(PASSWORD_ENV, "taosdata");
-        if let Some(clock) = self.clock.as_ref().filter(|_| index == Clock::WORKER) {
-            clock.show(Clock::OF_WORKER, &mut command);
+        if let Some(clock) = self.clock.as_ref().filter(|_| index == Owner::Worker.index()) {
+            clock.show(Owner::Worker, &mut command)?;
         }
-        command
+        Ok(command)
     }
 
     /// Every wire there is.
@@ -219,6 +185,7 @@ impl Cast {
         for member in 0..MEMBERS {
             self.etcd.revive(member).await?;
         }
+        until(PATIENCE, "room in the store", || async { room::made_if_full(self).await.ok() }).await?;
         for index in 0..COORDINATORS {
             if !revived(&self.coordinators[index].process).await? {
                 self.start_coordinator(index).await?;

@@ -17,8 +17,9 @@ use crate::scenes::Scene;
 const AT_ONCE: std::ops::RangeInclusive<usize> = 2..=4;
 
 /// Kinds not yet dealt, the next one last.
-#[derive(Default)]
 pub(crate) struct Deck {
+    /// All kinds that are dealt.
+    all: Vec<Kind>,
     left: Vec<Kind>,
     /// Those of which nothing was seen: they are dealt once more.
     again: BTreeSet<Kind>,
@@ -41,9 +42,21 @@ pub(crate) struct Tally {
 }
 
 impl Deck {
+    /// Of the kinds whose name has this in it, or of all.
+    pub(crate) fn of(only: Option<&str>) -> Self {
+        let mut all = Kind::all();
+        all.retain(|kind| only.is_none_or(|only| format!("{kind:?}").contains(only)));
+        Self { all, left: Vec::new(), again: BTreeSet::new(), dealt: Vec::new() }
+    }
+
+    /// Whether kinds are left out.
+    pub(crate) fn is_part(&self) -> bool {
+        self.all.len() < Kind::all().len()
+    }
+
     fn next(&mut self, rng: &mut SmallRng, suits: impl Fn(Kind) -> bool) -> Option<Kind> {
         if self.left.is_empty() {
-            self.left = Kind::all();
+            self.left = self.all.clone();
             self.left.shuffle(rng);
             self.again.clear();
         }

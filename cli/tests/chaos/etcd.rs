@@ -18,6 +18,8 @@ use crate::wait::until;
 pub(crate) const MEMBERS: usize = 3;
 /// Ports are drawn from below those that the system hands out by itself, so that a member finds its own again.
 const PORTS: std::ops::Range<u16> = 15_000..30_000;
+/// Room of one member's file: many times what tasks need, and soon full.
+const QUOTA_BYTES: u64 = 32 * 1024 * 1024;
 /// One request to one member.
 const REQUEST: Duration = Duration::from_secs(2);
 
@@ -86,7 +88,8 @@ impl Etcd {
             .args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients])
             .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
             .args(["--initial-cluster", &named.join(","), "--initial-cluster-state", state])
-            .args(["--initial-cluster-token", "chaos"]);
+            .args(["--initial-cluster-token", "chaos"])
+            .args(["--quota-backend-bytes", &QUOTA_BYTES.to_string()]);
         place.process = Some(Actor::start(&own, command, &self.folder)?);
         Ok(())
     }

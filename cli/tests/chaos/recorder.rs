@@ -64,8 +64,13 @@ impl Recorder {
     pub(crate) async fn caught_up(&self, cast: &Cast) -> Result<()> {
         let mut client = cast.etcd.any().await?;
         let now = client.get("/", None).await?.header().context("no header")?.revision();
-        let recorded = || async { (self.revision() >= now).then_some(()) };
-        until(PATIENCE, &format!("revision {now} recorded"), recorded).await
+        self.reached(now).await
+    }
+
+    /// Waits until everything up to a revision is recorded.
+    pub(crate) async fn reached(&self, revision: i64) -> Result<()> {
+        let recorded = || async { (self.revision() >= revision).then_some(()) };
+        until(PATIENCE, &format!("revision {revision} recorded"), recorded).await
     }
 
     /// Everything that was written under a task.
@@ -140,7 +145,8 @@ async fn follow(etcd: &Etcd, member: usize, kept: &Mutex<Kept>) -> Result<()> {
 
 async fn watch(etcd: &Etcd, member: usize, from: i64) -> Result<WatchStream> {
     let mut client = etcd.member(member).await?;
-    let options = WatchOptions::new().with_start_revision(from).with_all_keys();
+    // in pieces: what fills etcd is too much for one message
+    let options = WatchOptions::new().with_start_revision(from).with_all_keys().with_fragment();
     Ok(timeout(SILENCE, client.watch("\0", Some(options))).await??)
 }
 

@@ -38,15 +38,15 @@ pub(crate) async fn round(
 ) -> Result<Tally> {
     let task = format!("round{number}");
     let mut tally = Tally::default();
-    let seeds = seed(cast, &task, rng)?;
+    let (seeds, rows) = seed(cast, &task, rng)?;
     slow(cast, rng);
     println!("{task}: {seeds}");
-    create(cast, &task).await?;
+    create(cast, &task, "").await?;
     if rng.random_ratio(2, 3) {
         timeout(STUCK, copying(cast, &task)).await.context("no copying begins")?;
     }
     let mut waves = 0;
-    while waves < WAVES && Instant::now() < until && !is_over(cast, &task).await {
+    while waves < WAVES && Instant::now() < until && is_much_left(cast, &task, rows).await {
         waves += 1;
         tally.add(deck.wave(cast, rng).await);
     }
@@ -67,16 +67,18 @@ fn slow(cast: &Cast, rng: &mut SmallRng) {
     cast.servers.source_standin().faults().add(late(write / REQUESTS_OF_A_READ));
 }
 
-/// One to three stables, dense and sparse.
-fn seed(cast: &Cast, database: &str, rng: &mut SmallRng) -> Result<String> {
-    let mut told = Vec::new();
+/// One to three stables, dense and sparse; how many rows that are.
+fn seed(cast: &Cast, database: &str, rng: &mut SmallRng) -> Result<(String, u64)> {
+    let (mut told, mut all) = (Vec::new(), 0);
     for stable in 0..rng.random_range(1..=3) {
-        // the first is dense, and of so many subtables that the task outlasts the faults
         let (subtables, rows) = match stable == 0 || rng.random_bool(0.3) {
+            // of so many subtables that the task outlasts the faults
+            true if stable == 0 => (rng.random_range(1_500..2_200), rng.random_range(60..180)),
             true => (rng.random_range(250..450), rng.random_range(100..300)),
             false => (rng.random_range(300..900), rng.random_range(3..30)),
         };
         told.push(format!("{subtables} x {rows}"));
+        all += subtables * rows;
         cast.servers.source_standin().seed_meters(&MetersSeed {
             database: database.to_owned(),
             stable: format!("stable{stable}"),
@@ -86,16 +88,17 @@ fn seed(cast: &Cast, database: &str, rng: &mut SmallRng) -> Result<String> {
             ..MetersSeed::new(subtables, rows)
         })?;
     }
-    Ok(told.join(", "))
+    Ok((told.join(", "), all))
 }
 
-pub(crate) async fn create(cast: &Cast, task: &str) -> Result<()> {
+/// Creates a task, with more lines of its file than where from and where to.
+pub(crate) async fn create(cast: &Cast, task: &str, more: &str) -> Result<()> {
     let dsn = |address| format!("taos+ws://root:${{env:{PASSWORD_ENV}}}@{address}/{task}");
     let (from, to) = (dsn(cast.to_source.address), dsn(cast.to_sink.address));
     let file = cast.folder.join(format!("{task}.toml"));
     std::fs::write(
         &file,
-        format!("name = \"{task}\"\ntype = \"TDengine2\"\nfrom = '{from}'\nto = '{to}'\n"),
+        format!("name = \"{task}\"\ntype = \"TDengine2\"\nfrom = '{from}'\nto = '{to}'\n{more}"),
     )?;
     ask(cast, &["task", "create", "-f", file.to_str().context("a path")?]).await.map(drop)
 }
@@ -113,8 +116,10 @@ pub(crate) async fn show(cast: &Cast, task: &str) -> Result<Json> {
     Ok(serde_json::from_str(&ask(cast, &["task", "show", task, "--json"]).await?)?)
 }
 
-async fn is_over(cast: &Cast, task: &str) -> bool {
-    show(cast, task).await.is_ok_and(|task| task["terminal"] == true)
+/// Whether a wave of faults finds work as long as it lasts: two fifths of all rows.
+async fn is_much_left(cast: &Cast, task: &str, rows: u64) -> bool {
+    let written = show(cast, task).await.ok().and_then(|task| task["progress"]["rows_written"].as_u64());
+    written.unwrap_or(0) * 5 < rows * 3
 }
 
 async fn copying(cast: &Cast, task: &str) {

@@ -120,7 +120,7 @@ async fn subtable_dropped(cast: &Cast, task: &str) -> Result<()> {
     seed(cast, task)?;
     let source = cast.servers.source_standin();
     source.execute(&format!("create table {task}.doomed using {task}.meters tags (7, 'north')"))?;
-    create(cast, task).await?;
+    create(cast, task, "").await?;
     shown(cast, task, "planned", |task| !task["found"].is_null()).await?;
     source.execute(&format!("drop table {task}.doomed"))?;
     fails(cast, task, "doomed").await?;
@@ -131,7 +131,7 @@ async fn subtable_dropped(cast: &Cast, task: &str) -> Result<()> {
 async fn column_added(cast: &Cast, task: &str) -> Result<()> {
     // stored rows: they have nothing in a column that came later
     load(&cast.servers.ask_source(), task, SIZE, 1).await;
-    create(cast, task).await?;
+    create(cast, task, "").await?;
     shown(cast, task, "copying", |task| task["progress"]["rows_written"].as_u64() > Some(0)).await?;
     let add = format!("alter table {task}.meters add column extra int");
     cast.servers.source_standin().execute(&add)?;

@@ -20,7 +20,7 @@ const AWAY: std::ops::Range<u64> = 500..4_000;
 /// Above a worker's limit for one write, a second, so that it must give up.
 const SLOW: Duration = Duration::from_millis(1_500);
 /// Within which a database is asked something, if anybody works.
-const TRAFFIC: Duration = Duration::from_secs(10);
+const TRAFFIC: Duration = Duration::from_secs(20);
 /// How often a fault strikes.
 const TIMES: u64 = 4;
 /// The low sixteen bits are the code.
@@ -28,7 +28,7 @@ const CODES: std::ops::RangeInclusive<u32> = 0..=0xffff;
 /// How many codes are answered each time, so that they all are within a few: each makes a lease wait.
 const CODES_AT_ONCE: usize = 12;
 /// Until all of them were answered.
-const CODES_WITHIN: Duration = Duration::from_secs(15);
+const CODES_WITHIN: Duration = Duration::from_secs(20);
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

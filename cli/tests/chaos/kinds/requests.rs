@@ -13,8 +13,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::workers;
 use crate::actor::PATIENCE;
-use crate::cast::{COORDINATORS, Cast, HEARTBEAT_MILLIS, WORKERS};
-use crate::wait::until;
+use crate::cast::{COORDINATORS, Cast, HEARTBEAT_MILLIS};
+use crate::wait::{Patience, until};
 
 /// One request.
 const REQUEST: Duration = Duration::from_secs(3);
@@ -44,18 +44,26 @@ impl Kind {
     ];
 
     pub(crate) async fn inflict(self, cast: &Cast, rng: &mut SmallRng) -> Result<()> {
-        // whose leases become free are those of a worker that stands still
-        let place = cast.workers[rng.random_range(0..WORKERS)].process.lock().await;
-        let worker = place.as_ref().context("it is dead")?;
-        worker.has_said("session opened").await?;
-        let id = workers::session(worker).context("no session")?;
-        worker.freeze().await?;
-        let gone = || async { cast.recorder.worker(&id).is_some_and(|record| !record.lives).then_some(()) };
-        let seen = match until(PATIENCE, "the end of the session", gone).await {
+        // no lease is free while others take them all
+        let mut frozen = Vec::new();
+        for worker in &cast.workers {
+            let place = worker.process.lock().await;
+            let worker = place.as_ref().context("it is dead")?;
+            worker.has_said("session opened").await?;
+            let id = workers::session(worker).context("no session")?;
+            frozen.push((place, id));
+        }
+        let workers = || frozen.iter().flat_map(|(place, _)| place.as_ref());
+        for worker in workers() {
+            worker.freeze().await?;
+        }
+        let is_over = |id: &String| cast.recorder.worker(id).is_some_and(|record| !record.lives);
+        let over = || async { frozen.iter().all(|(_, id)| is_over(id)).then_some(()) };
+        let seen = match until(PATIENCE, "the end of all sessions", over).await {
             Ok(()) => self.play(cast, rng).await,
             Err(error) => Err(error),
         };
-        worker.thaw()?;
+        workers().try_for_each(|worker| worker.thaw())?;
         seen
     }
 
@@ -96,9 +104,7 @@ impl Kind {
             }
             Self::ClaimLate => {
                 double.leave().await?;
-                let answer = double.ask_for_leases(1).await?;
-                ensure!(answer.session_lost && answer.leases.is_empty(), "it was taken: {answer:?}");
-                Ok(())
+                double.is_told_that_its_session_ended().await
             }
         }
     }
@@ -121,7 +127,7 @@ impl Double {
         let request = v1::RegisterRequest {
             worker,
             host: "double".into(),
-            version: "0".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
             slots: 1,
             labels: Default::default(),
         };
@@ -134,19 +140,37 @@ impl Double {
         Ok(self.peers[peer].claim(request).await?.into_inner())
     }
 
-    /// Asks until there is a lease to be had.
+    /// Asks until there is a lease to be had, on a shard that has a checkpoint.
     async fn claim(&mut self) -> Result<v1::ClaimedLease> {
         let polls = PATIENCE.as_millis() / 2 / u128::from(HEARTBEAT_MILLIS / 5);
         for _ in 0..polls {
             let answer = self.ask_for_leases(0).await?;
             ensure!(!answer.session_lost, "the session was lost");
-            if let Some(lease) = answer.leases.into_iter().next() {
-                return Ok(lease);
+            match answer.leases.into_iter().next() {
+                Some(lease) if lease.shard.as_ref().is_some_and(|shard| shard.checkpoint.is_some()) => {
+                    return Ok(lease);
+                }
+                Some(lease) => self.release(&lease, 0).await?,
+                None => {}
             }
             self.beat().await?;
             sleep(Duration::from_millis(HEARTBEAT_MILLIS / 5)).await;
         }
         anyhow::bail!("no lease was free")
+    }
+
+    /// Asks until a coordinator that has something to be claimed looks at the session.
+    async fn is_told_that_its_session_ended(&mut self) -> Result<()> {
+        let mut patience = Patience::of(PATIENCE);
+        loop {
+            let answer = self.ask_for_leases(1).await?;
+            ensure!(answer.leases.is_empty(), "a session that ended took {answer:?}");
+            if answer.session_lost {
+                return Ok(());
+            }
+            ensure!(patience.lasts(), "the end of the session was not told");
+            sleep(Duration::from_millis(HEARTBEAT_MILLIS / 5)).await;
+        }
     }
 
     async fn beat(&mut self) -> Result<()> {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use etcd_client::{AlarmAction, AlarmOptions, AlarmType};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tokio::time::sleep;
@@ -11,6 +10,7 @@ use tokio::time::sleep;
 use crate::actor::PATIENCE;
 use crate::cast::Cast;
 use crate::etcd::MEMBERS;
+use crate::room;
 use crate::wait::until;
 
 /// Above an election's time.
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     AllKilled,
     /// A member comes back with nothing on its disk.
     MemberReplaced,
-    /// No write is taken until somebody made room.
+    /// Its files grow to their quota: no write is taken until somebody made room.
     NoSpace,
     /// A member that compacts its file answers nobody.
     Defragmented,
@@ -68,7 +68,7 @@ impl Kind {
             Self::QuorumPaused => quorum_paused(cast, leader).await,
             Self::AllKilled => killed(cast, &[0, 1, 2], away).await,
             Self::MemberReplaced => member_replaced(cast, follower).await,
-            Self::NoSpace => no_space(cast, leader).await,
+            Self::NoSpace => no_space(cast).await,
             Self::Defragmented => {
                 let defragmented = cast.etcd.member(leader).await?.defragment().await;
                 defragmented.map(drop).map_err(Into::into)
@@ -139,33 +139,16 @@ async fn member_replaced(cast: &Cast, index: usize) -> Result<()> {
     cast.etcd.replace(index, before).await?;
     let served =
         || async { cast.etcd.status(index).await.ok().filter(|now| now.id != before && now.leader != 0) };
-    until(PATIENCE, "the empty member served", served).await.map(drop)
+    until(PATIENCE, "the empty member served", served).await?;
+    // it hears all of history, and so of every write that once filled the others
+    room::made(cast).await
 }
 
-/// The alarm that a full member raises, raised by hand: etcd then refuses every write as if it were full.
-/// Seen: the alarm is listed and a write is refused.
-async fn no_space(cast: &Cast, leader: usize) -> Result<()> {
-    let id = cast.etcd.status(leader).await?.id;
-    alarm(cast, AlarmAction::Activate, id).await?;
-    let seen = refuses_writes(cast).await;
+/// Written until no room is left, and then made room as an operator does.
+/// Seen: etcd's own alarm is listed, and a write refused.
+async fn no_space(cast: &Cast) -> Result<()> {
+    let seen = room::fill(cast).await;
     sleep(PAUSE).await;
-    let disarmed = || async { alarm(cast, AlarmAction::Deactivate, id).await.ok() };
-    until(PATIENCE, "the alarm disarmed", disarmed).await?;
+    room::made(cast).await?;
     seen
-}
-
-async fn refuses_writes(cast: &Cast) -> Result<()> {
-    let mut client = cast.etcd.any().await?;
-    let listed = client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?;
-    ensure!(!listed.alarms().is_empty(), "no alarm is listed");
-    let refused = client.put("chaos", "", None).await.is_err_and(|error| error.to_string().contains("space"));
-    ensure!(refused, "a write was taken");
-    Ok(())
-}
-
-async fn alarm(cast: &Cast, action: AlarmAction, member: u64) -> Result<()> {
-    let mut options = AlarmOptions::new();
-    options.with_member(member);
-    cast.etcd.any().await?.alarm(action, AlarmType::Nospace, Some(options)).await?;
-    Ok(())
 }

@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tokio::time::sleep;
 
-use crate::cast::{COORDINATORS, Cast, WORKERS};
+use crate::cast::{COORDINATORS, Cast, HEARTBEAT_MILLIS, WORKERS};
 use crate::link::{Link, Way, Weather};
 use crate::wait::until;
 
@@ -17,10 +17,12 @@ const FOUL: std::ops::Range<u64> = 1_500..5_000;
 const LATE_MILLIS: std::ops::Range<u64> = 50..400;
 /// Bytes in a second on a slow wire.
 const RATES: std::ops::Range<u64> = 20_000..80_000;
+/// Longer than from one heartbeat to the next.
+const LISTEN: Duration = Duration::from_millis(HEARTBEAT_MILLIS * 3 / 2);
 /// Within which something is on its way, if anything is.
-const TRAFFIC: Duration = Duration::from_secs(8);
-/// After how many bytes a wire is cut: less than a block of rows has.
-const CUT_WITHIN: std::ops::Range<usize> = 1..6_000;
+const TRAFFIC: Duration = Duration::from_secs(20);
+/// After how many bytes a wire is cut: a few of the sink's answers, less than a block of rows.
+const CUT_WITHIN: std::ops::Range<usize> = 1..1_500;
 
 /// Between whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,24 +64,32 @@ impl Between {
     pub(crate) const ALL: [Self; 4] =
         [Self::WorkerAndCoordinator, Self::CoordinatorAndStore, Self::WorkersAndSource, Self::WorkersAndSink];
 
-    /// The wires of one such pair, drawn at random where there are several.
-    fn draw<'a>(self, cast: &'a Cast, rng: &mut SmallRng) -> Vec<&'a Link> {
+    /// The wires of one such pair, or the busiest of them.
+    async fn draw<'a>(self, cast: &'a Cast, rng: &mut SmallRng) -> Vec<&'a Link> {
         let all = rng.random_bool(0.7);
-        let some = |links: &'a [Link], rng: &mut SmallRng| match all {
-            true => links.iter().collect(),
-            false => vec![&links[rng.random_range(0..links.len())]],
-        };
         match self {
             Self::WorkerAndCoordinator => {
-                some(&cast.workers[rng.random_range(0..WORKERS)].to_coordinators, rng)
+                some(&cast.workers[rng.random_range(0..WORKERS)].to_coordinators, all).await
             }
             Self::CoordinatorAndStore => {
-                some(&cast.coordinators[rng.random_range(0..COORDINATORS)].to_store, rng)
+                some(&cast.coordinators[rng.random_range(0..COORDINATORS)].to_store, all).await
             }
             Self::WorkersAndSource => vec![&cast.to_source],
             Self::WorkersAndSink => vec![&cast.to_sink],
         }
     }
+}
+
+/// All, or the one that most goes through: on the others nothing may go for a long time.
+async fn some(links: &[Link], all: bool) -> Vec<&Link> {
+    if all {
+        return links.iter().collect();
+    }
+    let bytes = |link: &Link| link.seen().bytes.load(Ordering::SeqCst);
+    let before: Vec<_> = links.iter().map(bytes).collect();
+    sleep(LISTEN).await;
+    let since = links.iter().zip(before).max_by_key(|(link, before)| bytes(link).saturating_sub(*before));
+    since.map(|(link, _)| link).into_iter().collect()
 }
 
 impl Kind {
@@ -96,7 +106,7 @@ impl Kind {
     ];
 
     pub(crate) async fn inflict(self, between: Between, cast: &Cast, rng: &mut SmallRng) -> Result<()> {
-        let links = between.draw(cast, rng);
+        let links = between.draw(cast, rng).await;
         let both = [Way::Out, Way::Back];
         let one = [both[rng.random_range(0..2)]];
         let late = Duration::from_millis(rng.random_range(LATE_MILLIS));
@@ -133,10 +143,10 @@ async fn foul(links: &[&Link], ways: &[Way], weather: Weather, rng: &mut SmallRn
         ways.iter().for_each(|way| link.weather(*way, weather));
     }
     sleep(Duration::from_millis(rng.random_range(FOUL))).await;
-    let after = sum(links, hurt);
+    let seen = || async { (sum(links, hurt) > before).then_some(()) };
+    let seen = until(TRAFFIC, "something on its way", seen).await;
     links.iter().for_each(|link| link.heal());
-    ensure!(after > before, "nothing was on its way");
-    Ok(())
+    seen
 }
 
 fn resets(link: &Link) -> u64 {
