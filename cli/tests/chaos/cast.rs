@@ -185,7 +185,8 @@ impl Cast {
         for member in 0..MEMBERS {
             self.etcd.revive(member).await?;
         }
-        until(PATIENCE, "room in the store", || async { room::made_if_full(self).await.ok() }).await?;
+        until(PATIENCE, "room in the store", || async { Box::pin(room::made_if_full(self)).await.ok() })
+            .await?;
         for index in 0..COORDINATORS {
             if !revived(&self.coordinators[index].process).await? {
                 self.start_coordinator(index).await?;

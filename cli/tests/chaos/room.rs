@@ -30,7 +30,7 @@ pub(crate) async fn fill(cast: &Cast) -> Result<()> {
 
 /// Makes room as an operator does, until no alarm is left.
 pub(crate) async fn made(cast: &Cast) -> Result<()> {
-    let room = || async { make(cast).await.ok() };
+    let room = || async { Box::pin(make(cast)).await.ok() };
     until(PATIENCE, "room made", room).await
 }
 

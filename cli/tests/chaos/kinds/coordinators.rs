@@ -119,7 +119,8 @@ async fn watch_compacted(cast: &Cast, index: usize) -> Result<()> {
         link.weather(Way::Out, away);
         link.reset();
     }
-    let compacted = compact_ahead(cast).await;
+    let compacted = || async { Box::pin(compact_ahead(cast)).await.ok() };
+    let compacted = until(PATIENCE, "history forgotten", compacted).await;
     for link in &cast.coordinators[index].to_store {
         link.reset();
         link.heal();
@@ -128,7 +129,7 @@ async fn watch_compacted(cast: &Cast, index: usize) -> Result<()> {
     coordinator.says("forgot history", mark).await.map(drop)
 }
 
-/// Writes something that the cut-off coordinator cannot hear of, and has everything up to it forgotten.
+/// Writes something that the cut-off coordinator cannot hear of, and has everything up to it forgotten. May be repeated.
 async fn compact_ahead(cast: &Cast) -> Result<()> {
     let before = cast.recorder.revision();
     let mut client = cast.etcd.any().await?;

@@ -1,6 +1,7 @@
 //! What befalls source and sink: the stand-ins keep their rows in memory, so a restart is an address that refuses and
 //! connections that are all cut.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -115,14 +116,27 @@ fn passes(code: u32) -> bool {
     matches!(action(code, "it will pass"), Asked::Retry | Asked::Reconnect)
 }
 
-/// Seen: a worker that says what it waits for.
+/// Seen: a worker that says what it waits for, or a connection that is refused to one that said so before.
 async fn restarted(side: Side, cast: &Cast, away: Duration) -> Result<()> {
-    let marks = marks(cast).await;
+    let (marks, before) = (marks(cast).await, harmed(side.link(cast)));
     side.server(cast).suspend().await;
     sleep(away).await;
-    let seen = timeout(TRAFFIC, waited(cast, &marks)).await.context("no worker waited for it");
+    let seen = missed(side.link(cast), cast, &marks, before).await;
     side.server(cast).resume().await?;
     seen
+}
+
+/// Connections that were refused and bytes that waited.
+fn harmed(link: &Link) -> u64 {
+    link.seen().refused.load(Ordering::SeqCst) + link.seen().delayed.load(Ordering::SeqCst)
+}
+
+async fn missed(link: &Link, cast: &Cast, marks: &[u64], before: u64) -> Result<()> {
+    let harmed = || async { (harmed(link) > before).then_some(()) };
+    tokio::select! {
+        said = timeout(TRAFFIC, waited(cast, marks)) => said.context("no worker waited for it"),
+        seen = until(TRAFFIC, "somebody who was refused or waited", harmed) => seen,
+    }
 }
 
 async fn marks(cast: &Cast) -> Vec<u64> {
@@ -146,13 +160,13 @@ async fn waited(cast: &Cast, marks: &[u64]) {
     }
 }
 
-/// All its connections stay open and nothing comes. Seen: bytes that waited.
+/// All its connections stay open and nothing comes. Seen: a worker that says so, or bytes that waited.
 async fn hung(side: Side, cast: &Cast, away: Duration) -> Result<()> {
     let link = side.link(cast);
-    let marks = marks(cast).await;
+    let (marks, before) = (marks(cast).await, harmed(link));
     link.weather(Way::Back, Weather { held: true, ..Weather::default() });
     sleep(away).await;
-    let seen = timeout(TRAFFIC, waited(cast, &marks)).await.context("no worker waited for it");
+    let seen = missed(link, cast, &marks, before).await;
     link.heal();
     seen
 }

@@ -64,9 +64,8 @@ impl Between {
     pub(crate) const ALL: [Self; 4] =
         [Self::WorkerAndCoordinator, Self::CoordinatorAndStore, Self::WorkersAndSource, Self::WorkersAndSink];
 
-    /// The wires of one such pair, or the busiest of them.
-    async fn draw<'a>(self, cast: &'a Cast, rng: &mut SmallRng) -> Vec<&'a Link> {
-        let all = rng.random_bool(0.7);
+    /// All wires of one such pair, or the busiest of them.
+    async fn draw<'a>(self, all: bool, cast: &'a Cast, rng: &mut SmallRng) -> Vec<&'a Link> {
         match self {
             Self::WorkerAndCoordinator => {
                 some(&cast.workers[rng.random_range(0..WORKERS)].to_coordinators, all).await
@@ -106,7 +105,9 @@ impl Kind {
     ];
 
     pub(crate) async fn inflict(self, between: Between, cast: &Cast, rng: &mut SmallRng) -> Result<()> {
-        let links = between.draw(cast, rng).await;
+        // who finds one connection reset goes elsewhere, and may stay there
+        let all = self == Self::Doubled || rng.random_bool(0.7);
+        let links = between.draw(all, cast, rng).await;
         let both = [Way::Out, Way::Back];
         let one = [both[rng.random_range(0..2)]];
         let late = Duration::from_millis(rng.random_range(LATE_MILLIS));

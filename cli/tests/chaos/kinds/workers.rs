@@ -119,10 +119,16 @@ async fn drained(cast: &Cast, index: usize) -> Result<()> {
     let mut place = cast.workers[index].process.lock().await;
     let mut worker = place.take().context("it is dead")?;
     drop(place);
-    worker.has_said("session opened").await?;
+    // who is between two sessions has nothing to give back
+    let lives = || async {
+        let id = session(&worker)?;
+        cast.recorder.worker(&id).filter(|record| record.lives).map(drop)
+    };
+    let lives = until(PATIENCE, "a session", lives).await;
     worker.signal("TERM")?;
     let ended = worker.exit().await?;
     cast.start_worker(index).await?;
+    lives?;
     ensure!(ended.success(), "it ended with {ended}");
     ensure!(worker.said().contains("worker stopped"), "it did not leave in order");
     Ok(())
