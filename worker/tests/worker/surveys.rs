@@ -9,6 +9,7 @@ use tdferry_common::testing::{Fault, FaultPlan, MemDatabase, Recipe};
 use tdferry_proto::v1::survey_request::Part;
 use tdferry_proto::v1::{SurveyEnd, SurveyStable, SurveyStart, SurveySubtable};
 use tokio::time::Instant;
+use tonic::Status;
 
 use crate::stage::{NOW_MILLIS, Stage};
 
@@ -168,4 +169,16 @@ async fn a_survey_is_not_ended_twice() {
         ShardState::Open,
         "which this script left alone"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_survey_that_the_coordinator_cannot_take_ends_with_its_words() {
+    for refused in [Status::invalid_argument("what is this?"), Status::internal("no key can be read")] {
+        let stage = Stage::new(database());
+        let words = refused.message().to_owned();
+        stage.coordinator.state().refuse_survey = Some(refused);
+        survey(&stage).await;
+        let shard = stage.coordinator.shard(&ShardId::survey());
+        assert!(shard.last_error.as_ref().is_some_and(|told| told.contains(&words)), "{shard:?}");
+    }
 }
