@@ -7,7 +7,7 @@ use tdferry_common::id::ShardId;
 use tdferry_common::shard::ShardState;
 use tdferry_common::testing::{Fault, FaultPlan, MemDatabase, Recipe};
 use tdferry_proto::v1::survey_request::Part;
-use tdferry_proto::v1::{SurveyEnd, SurveyStable, SurveyStart, SurveySubtable};
+use tdferry_proto::v1::{SurveyEnd, SurveyRequest, SurveyStable, SurveyStart, SurveySubtable};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -144,6 +144,19 @@ async fn a_survey_does_not_end_before_the_excursion_has_passed_unless_nobody_wri
         survey(&stage).await;
         assert_eq!(begun.elapsed() >= Duration::from_secs(90), waits, "{behind} {options:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_survey_that_waits_is_heard_at_every_heartbeat() {
+    let stage = Stage::with_options(database(), &[("excursion", "20m")]);
+    let newest = database().tables.values().filter_map(|table| table.rows.keys().last().copied()).max();
+    stage.source.limit(|limits| limits.clock = newest);
+    survey(&stage).await;
+    let state = stage.coordinator.state();
+    let empty =
+        |one: &&SurveyRequest| matches!(&one.part, Some(Part::Page(page)) if page.subtables.is_empty());
+    let heard = state.survey.iter().filter(empty).count();
+    assert!((238..=242).contains(&heard), "{heard}: twenty minutes are 240 heartbeats");
 }
 
 #[tokio::test(start_paused = true)]
