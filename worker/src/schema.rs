@@ -37,7 +37,7 @@ async fn select(attempt: &Attempt, source: &dyn Source) -> Worked<Selection> {
         let mut filter = Filter::new(&attempt.spec.options);
         selection::select(source, &mut filter, Listing::IfPicked).await
     };
-    attempt.ask("reading the source's structure", Side::Source, question).await
+    attempt.list("reading the source's structure", Side::Source, question).await
 }
 
 async fn create_database(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {

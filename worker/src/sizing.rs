@@ -10,6 +10,11 @@ pub(crate) const READ_AHEAD_BYTES: usize = 256 * 1024;
 const SLICE_ROWS: u64 = 100_000;
 /// Bytes of a slice, by design.
 const SLICE_BYTES: u64 = 8 * 1024 * 1024;
+/// A slice with so many times the rows or bytes it should have is read in smaller ones: what is expected of a table may
+/// well be wrong by half, but a slice that never ends never commits either.
+const SLICE_OVERFULL: u64 = 4;
+/// An overfull slice is read again in so many parts: a table found in few tries is worth a few queries more.
+const OVERFULL_PARTS: u32 = 8;
 /// Names of a slice: more do not make reading faster, and a slice of nearly empty tables should still commit.
 const SLICE_NAMES: u64 = 4_096;
 /// Up to here a source counts a stable's rows by subtable in far less than a second; beyond ten thousand it may fail.
@@ -25,6 +30,16 @@ pub(crate) fn slice_names(estimate: Estimate, tables: u32) -> u32 {
     let fitting = |limit: u64, expected: u64| limit.saturating_mul(tables) / expected.max(1);
     let names = fitting(SLICE_ROWS, estimate.rows).min(fitting(SLICE_BYTES, estimate.bytes));
     u32::try_from(names.clamp(1, SLICE_NAMES)).unwrap_or(1)
+}
+
+/// Whether a slice holds far more than a slice should.
+pub(crate) fn is_overfull(rows: u64, bytes: u64) -> bool {
+    rows > SLICE_ROWS * SLICE_OVERFULL || bytes > SLICE_BYTES * SLICE_OVERFULL
+}
+
+/// How many subtables to read together where so many were overfull; `None` where it was one alone.
+pub(crate) fn fewer_names(names: u32) -> Option<u32> {
+    (names > 1).then(|| (names / OVERFULL_PARTS).max(1))
 }
 
 /// Bytes that a row of these columns usually takes.

@@ -83,7 +83,7 @@ impl Structures {
             return Ok(Arc::clone(tables));
         }
         let listed =
-            attempt.ask("listing the normal tables", Side::Source, || source.normal_tables()).await?;
+            attempt.list("listing the normal tables", Side::Source, || source.normal_tables()).await?;
         let tables = Arc::new(listed.into_iter().map(|table| (table.name.clone(), table)).collect());
         known.normal = Some((Instant::now(), Arc::clone(&tables)));
         Ok(tables)

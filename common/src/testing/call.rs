@@ -86,6 +86,8 @@ pub struct Written {
 pub struct Counters {
     /// Calls by method. A stream counts once.
     pub calls: BTreeMap<Call, u64>,
+    /// Streams that somebody holds and that are not at their end, by method.
+    pub open: BTreeMap<Call, u64>,
     /// Blocks that streams answered.
     pub blocks: u64,
     /// Rows that streams answered.
@@ -105,6 +107,11 @@ impl Counters {
     /// Rows written that were there before.
     pub fn rows_again(&self) -> u64 {
         self.written.values().map(|written| written.again).sum()
+    }
+
+    /// How many streams of a method are open.
+    pub fn open(&self, call: Call) -> u64 {
+        self.open.get(&call).copied().unwrap_or_default()
     }
 
     /// How often a method was called.

@@ -193,6 +193,7 @@ struct Flow<At> {
 
 impl<At> Flow<At> {
     fn new(server: &Arc<MemServer>, call: Call, at: At) -> Self {
+        *server.lock().counters.open.entry(call).or_default() += 1;
         Self { server: Arc::clone(server), call, at, steps: 0, due: None }
     }
 
@@ -220,5 +221,13 @@ impl<At> Flow<At> {
 
     fn fault(&self) -> Option<Fault> {
         self.due.map(|due| due.fault)
+    }
+}
+
+impl<At> Drop for Flow<At> {
+    fn drop(&mut self) {
+        if let Some(open) = self.server.lock().counters.open.get_mut(&self.call) {
+            *open -= 1;
+        }
     }
 }

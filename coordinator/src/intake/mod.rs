@@ -71,7 +71,7 @@ where
     S: Stream<Item = Result<Part, ApiError>> + Unpin,
 {
     let mut parts = Parts { parts, silence: core.timing().stall_floor };
-    let Some(Part::Start(start)) = parts.next().await? else {
+    let Some(Part::Start(start)) = parts.first().await? else {
         return Err(ApiError::Invalid("field `part`: a survey starts with `start`".into()));
     };
     let Some(record) = core.store.read_task(&start.key.task).await? else { return Ok(Surveyed::Fenced) };
@@ -97,11 +97,17 @@ where
 
 struct Parts<S> {
     parts: S,
-    /// A worker that says nothing for so long is stuck; its survey starts anew elsewhere.
+    /// A worker that has started and says nothing for so long is stuck; its survey starts anew elsewhere.
     silence: Duration,
 }
 
 impl<S: Stream<Item = Result<Part, ApiError>> + Unpin> Parts<S> {
+    /// The catalog is listed and counted before the first part, which takes as long as it takes: the connection ends
+    /// with the worker.
+    async fn first(&mut self) -> Result<Option<Part>, ApiError> {
+        self.parts.next().await.transpose()
+    }
+
     async fn next(&mut self) -> Result<Option<Part>, ApiError> {
         let silent = |_| ApiError::Unavailable(format!("the survey said nothing for {:?}", self.silence));
         timeout(self.silence, self.parts.next()).await.map_err(silent)?.transpose()

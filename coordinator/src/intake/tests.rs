@@ -161,6 +161,37 @@ async fn a_survey_that_falls_silent_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_survey_may_list_for_longer_than_it_may_be_silent_later_and_empty_pages_are_heard() {
+    let env = Env::new().await;
+    let lease = env.lease().await;
+    let timing = env.core.timing();
+    let pause = async |time| {
+        tokio::time::sleep(time).await;
+        Ok(Part::Tables(Vec::new()))
+    };
+    let listing = async {
+        tokio::time::sleep(timing.stall_floor * 2).await;
+        start(&lease)
+    };
+    let pauses = stream::iter(0..3).then(|_| pause(timing.stall_floor * 2 / 3));
+    let parts = stream::once(listing)
+        .chain(stream::iter(tables("m", 0, 2_000)))
+        .chain(pauses)
+        .chain(stream::iter([end(2_000)]));
+    let beats = async {
+        loop {
+            tokio::time::sleep(timing.heartbeat).await;
+            env.core.store.keep_alive(env.session).await.unwrap();
+        }
+    };
+    let surveyed = tokio::select! {
+        surveyed = intake(&env.core, Box::pin(parts)) => surveyed.unwrap(),
+        () = beats => panic!("it beats for ever"),
+    };
+    assert!(matches!(surveyed, Surveyed::Planned(_)), "{surveyed:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_survey_out_of_order_is_refused() {
     let env = Env::new().await;
     let lease = env.lease().await;

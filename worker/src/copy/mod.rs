@@ -86,6 +86,12 @@ impl Copy {
             let period = if index == from.index { whole.starting_at(from.next) } else { whole };
             Stretch { index, period }
         });
+        self.stretches(stretches).await
+    }
+
+    /// Copies these to their ends, and enters each step.
+    async fn stretches(&self, stretches: impl Iterator<Item = Stretch> + Send + 'static) -> Worked<Through> {
+        let (ledger, from) = (&self.attempt.ledger, self.period().from);
         dense::copy(self, stretches, Stops::ToBeCut, |step| {
             ledger.advance(|offset, totals| match step {
                 Step::Rows { index, next, read, bytes, wrote } => {
@@ -97,7 +103,7 @@ impl Copy {
                 }
                 Step::Table { index } => {
                     totals.tables = totals.tables.saturating_add(1);
-                    (offset.index, offset.next) = (index.saturating_add(1), whole.from);
+                    (offset.index, offset.next) = (index.saturating_add(1), from);
                 }
             })
         })

@@ -1,7 +1,8 @@
 //! Swarms of sparse subtables: slices of names, read with one query and written with few statements.
 //!
 //! A table's rows may come in several runs, so that the offset moves only from the start of a slice to its end, and
-//! a stream that breaks starts its slice again.
+//! a stream that breaks starts its slice again. A slice that holds far more than was expected is read again in smaller
+//! ones, and a table that is too much for a slice by itself as a dense one is, whose offset moves with every block.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use tdferry_common::port::{PortResult, Side, Source};
 use tdferry_common::schema::Stable;
 use tokio::task::JoinSet;
 
-use super::feed::{self, Closed, feed};
+use super::dense::Stretch;
+use super::feed::{self, feed};
 use super::piece::Piece;
 use super::write::{Wrote, count};
 use super::{Copy, Through, died};
@@ -28,6 +30,28 @@ enum Item {
     Slice {
         to: u32,
     },
+    /// The table at this index is too much for a slice: nothing follows, and what came of it comes once more.
+    Dense {
+        index: u32,
+    },
+}
+
+/// Where reading slices ended.
+enum Sliced {
+    Through(Through),
+    /// At a table that is too much for a slice.
+    AtDense {
+        index: u32,
+    },
+}
+
+/// How reading a slice ended.
+#[derive(Clone, Copy)]
+enum Read {
+    Whole,
+    Overfull,
+    /// Nobody takes what is read any more.
+    Closed,
 }
 
 /// What was read and written of a slice so far. Entered into the ledger only when the slice is whole.
@@ -40,6 +64,26 @@ struct Slice {
 
 /// Copies the shard from its offset on.
 pub(super) async fn copy(copy: &Copy, stable: &Stable) -> Worked<Through> {
+    let ledger = &copy.attempt.ledger;
+    loop {
+        let at = ledger.entry().offset;
+        // inside of a table: it is one that was too much for a slice
+        let index = if at.next > copy.period().from {
+            at.index
+        } else {
+            match slices(copy, stable).await? {
+                Sliced::Through(through) => return Ok(through),
+                Sliced::AtDense { index } => index,
+            }
+        };
+        let stretch = Stretch { index, period: copy.period().starting_at(ledger.entry().offset.next) };
+        if copy.stretches(std::iter::once(stretch)).await? == Through::Cut {
+            return Ok(Through::Cut);
+        }
+    }
+}
+
+async fn slices(copy: &Copy, stable: &Stable) -> Worked<Sliced> {
     let (sender, mut items) = feed(READ_AHEAD_BYTES);
     let reader = Reader {
         attempt: Arc::clone(&copy.attempt),
@@ -62,15 +106,16 @@ pub(super) async fn copy(copy: &Copy, stable: &Stable) -> Worked<Through> {
             Item::Slice { to } => {
                 enter(&copy.attempt, std::mem::take(&mut slice), to);
                 if copy.attempt.is_to_be_cut() {
-                    return Ok(Through::Cut);
+                    return Ok(Sliced::Through(Through::Cut));
                 }
             }
+            Item::Dense { index } => return Ok(Sliced::AtDense { index }),
         }
         copy.attempt.ledger.room().await;
     }
     let read =
         reading.join_next().await.map_or(Ok(()), |read| read.unwrap_or_else(|error| Err(died(&error))));
-    read.map(|()| Through::Whole)
+    read.map(|()| Sliced::Through(Through::Whole))
 }
 
 fn enter(attempt: &Attempt, slice: Slice, to: u32) {
@@ -94,22 +139,38 @@ struct Reader {
 impl Reader {
     async fn read(self) -> Worked<()> {
         let shard = self.attempt.shard();
-        let step = sizing::slice_names(shard.estimate, shard.range.len());
+        let usual = sizing::slice_names(shard.estimate, shard.range.len());
+        // slices are smaller up to the end of one that was overfull
+        let (mut step, mut small_to) = (usual, 0);
         let mut from = self.attempt.ledger.entry().offset.index;
         while from < shard.range.to {
             self.attempt.go_on()?;
             let to = from.saturating_add(step).min(shard.range.to);
             let read = self.slice(from, to).await?;
-            // whoever stops taking has a reason of his own to tell
-            if read.is_err() || self.sender.send(Item::Slice { to }, 0).await.is_err() {
+            let fewer = sizing::fewer_names(to - from);
+            let item = match (read, fewer) {
+                // whoever stops taking has a reason of his own to tell
+                (Read::Closed, _) => return Ok(()),
+                (Read::Whole, _) => Item::Slice { to },
+                (Read::Overfull, Some(_)) => Item::Again,
+                (Read::Overfull, None) => Item::Dense { index: from },
+            };
+            let is_last = matches!(item, Item::Dense { .. });
+            if self.sender.send(item, 0).await.is_err() || is_last {
                 return Ok(());
             }
-            from = to;
+            match (read, fewer) {
+                (Read::Overfull, Some(names)) => (step, small_to) = (names, small_to.max(to)),
+                _ => from = to,
+            }
+            if from >= small_to {
+                step = usual;
+            }
         }
         Ok(())
     }
 
-    async fn slice(&self, from: u32, to: u32) -> Worked<Result<(), Closed>> {
+    async fn slice(&self, from: u32, to: u32) -> Worked<Read> {
         let mut outage = self.attempt.outage();
         loop {
             match self.rows(self.attempt.claimed.slice(from, to), &mut outage).await {
@@ -121,23 +182,29 @@ impl Reader {
                 }
             }
             if self.sender.send(Item::Again, 0).await.is_err() {
-                return Ok(Err(Closed));
+                return Ok(Read::Closed);
             }
         }
     }
 
-    async fn rows(&self, names: &[String], outage: &mut Outage<'_>) -> PortResult<Result<(), Closed>> {
+    async fn rows(&self, names: &[String], outage: &mut Outage<'_>) -> PortResult<Read> {
         let period = self.attempt.shard().period;
         let limit = self.attempt.session.timing.database_request;
+        let (mut all_rows, mut all_bytes) = (0, 0);
         let mut blocks = self.source.read_many(&self.stable, names, period);
         while let Some(runs) = within(limit, outage.failed(), Side::Source, blocks.try_next()).await? {
             let bytes = runs.byte_len();
+            (all_rows, all_bytes) = (all_rows + count(runs.rows()), all_bytes + count(bytes));
+            if sizing::is_overfull(all_rows, all_bytes) {
+                tracing::debug!(names = names.len(), rows = all_rows, "a slice holds far more than expected");
+                return Ok(Read::Overfull);
+            }
             if runs.rows() > 0 && self.sender.send(Item::Rows(runs), bytes).await.is_err() {
-                return Ok(Err(Closed));
+                return Ok(Read::Closed);
             }
         }
         outage.over();
-        Ok(Ok(()))
+        Ok(Read::Whole)
     }
 }
 

@@ -25,6 +25,8 @@ use crate::waiting::Wait;
 const LONGEST_WAIT_BEATS: u32 = 2;
 /// How often a limit of time is doubled, so that a database that became slow is answered with patience.
 const MOST_DOUBLINGS: u32 = 4;
+/// Listing everything may take this much longer than one question: tables are described one by one.
+const LISTING_LIMITS: u32 = 4;
 
 /// One attempt at one shard.
 pub(crate) struct Attempt {
@@ -91,7 +93,32 @@ impl Attempt {
     where
         F: Future<Output = PortResult<T>>,
     {
-        let limit = self.session.timing.database_request;
+        self.ask_within(self.session.timing.database_request, doing, side, question).await
+    }
+
+    /// The same, with the time that listing everything may take.
+    pub(crate) async fn list<T, F>(&self, doing: &str, side: Side, question: impl Fn() -> F) -> Worked<T>
+    where
+        F: Future<Output = PortResult<T>>,
+    {
+        self.ask_within(self.listing_limit(), doing, side, question).await
+    }
+
+    /// How long a first try to list everything may take.
+    pub(crate) fn listing_limit(&self) -> Duration {
+        self.session.timing.database_request * LISTING_LIMITS
+    }
+
+    async fn ask_within<T, F>(
+        &self,
+        limit: Duration,
+        doing: &str,
+        side: Side,
+        question: impl Fn() -> F,
+    ) -> Worked<T>
+    where
+        F: Future<Output = PortResult<T>>,
+    {
         let answer = self.outlast(|tries| within(limit, tries, side, question())).await?;
         answer.map_err(|error| Ended::at_database(&error, doing))
     }

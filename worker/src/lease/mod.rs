@@ -6,12 +6,14 @@ mod commit;
 mod ended;
 mod ledger;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use tdferry_common::shard::{Outcome, Shard, ShardKind};
 use tdferry_common::spec::Spec;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 pub(crate) use attempt::{Attempt, Outage, within};
 pub(crate) use claimed::Claimed;
@@ -22,6 +24,9 @@ pub(crate) use ledger::Ledger;
 use crate::held::{Holding, Orders};
 use crate::session::Session;
 use crate::{copy, create, schema, survey};
+
+/// In one part of so many of a drain's time the work may come to a good place; the rest is for telling where that is.
+const WORK_OF_DRAIN: u32 = 2;
 
 /// What is still to be told when the work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +41,17 @@ pub(crate) enum Finish {
 
 /// Works on a lease until its end, whatever that is.
 pub(crate) async fn work(session: Arc<Session>, claimed: Claimed, holding: Holding, rng: SmallRng) {
-    let orders = holding.orders();
-    let abandoned = orders.clone();
+    let (orders, drain_grace) = (holding.orders(), session.timing.drain_grace);
     let (kind, resumed) = (claimed.lease.shard.kind, claimed.lease.shard.checkpoint.offset);
     tracing::info!(%kind, at = %resumed, "lease taken");
     tokio::select! {
         biased;
-        () = abandoned.abandoned() => tracing::info!("lease abandoned"),
-        () = Box::pin(attempt(&session, claimed, orders, rng)) => {}
+        () = orders.abandoned() => tracing::info!("lease abandoned"),
+        () = Box::pin(attempt(&session, claimed, orders.clone(), rng)) => {}
+        // nobody may be there to answer, and the process wants to end
+        () = overdue(&orders, drain_grace) => {
+            tracing::warn!("drained and not told to the end; rows since the last commit are copied again");
+        }
     }
     drop(holding);
 }
@@ -61,12 +69,13 @@ async fn attempt(session: &Arc<Session>, claimed: Claimed, orders: Orders, rng: 
     };
     let mut attempt = Arc::new(Attempt::new(Arc::clone(session), claimed, spec, orders.clone(), rng));
     let ledger = Arc::clone(&attempt.ledger);
+    let mut late = pin!(overdue(&orders, session.timing.drain_grace / WORK_OF_DRAIN));
     let worked = loop {
         let worked = tokio::select! {
             biased;
             worked = Box::pin(perform(Arc::clone(&attempt))) => worked,
             ended = committer.keep(&ledger) => Err(ended),
-            () = overdue(session, &orders) => Err(Ended::Drained),
+            () = &mut late => Err(Ended::Drained),
         };
         if worked != Ok(Finish::Cut) {
             break worked;
@@ -74,7 +83,7 @@ async fn attempt(session: &Arc<Session>, claimed: Claimed, orders: Orders, rng: 
         let left = tokio::select! {
             biased;
             left = cut(&mut committer, &attempt, &orders) => left,
-            () = overdue(session, &orders) => Err(Ended::Drained),
+            () = &mut late => Err(Ended::Drained),
         };
         match left {
             Ok(left) => attempt = Arc::new(attempt.on(left)),
@@ -82,17 +91,9 @@ async fn attempt(session: &Arc<Session>, claimed: Claimed, orders: Orders, rng: 
         }
     };
     let drained = worked == Err(Ended::Drained);
-    let ending = end(session, &mut committer, &ledger, worked);
-    if !drained {
-        return ending.await;
-    }
-    // nobody may be there to answer, and the process wants to end
-    let ended = timeout(session.timing.drain_grace, async {
-        ending.await;
+    end(session, &mut committer, &ledger, worked).await;
+    if drained {
         release(session, key).await;
-    });
-    if ended.await.is_err() {
-        tracing::warn!("no coordinator took the last commit; its rows are copied again");
     }
 }
 
@@ -130,10 +131,10 @@ async fn cut(committer: &mut Committer, attempt: &Attempt, orders: &Orders) -> W
     Ok(left)
 }
 
-/// Returns when a drain was ordered and the work did not come to a good place in time.
-async fn overdue(session: &Session, orders: &Orders) {
+/// Returns so long after a drain was ordered.
+async fn overdue(orders: &Orders, grace: Duration) {
     orders.draining().await;
-    sleep(session.timing.drain_grace).await;
+    sleep(grace).await;
 }
 
 /// Tells how it ended. What a drain leaves to be released is for the caller.

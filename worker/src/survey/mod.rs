@@ -31,7 +31,10 @@ pub(crate) async fn run(attempt: &Attempt) -> Worked<Finish> {
                 tracing::warn!(message, "survey broken off; starting it again");
                 tokio::time::sleep(attempt.session.timing.heartbeat).await;
             }
-            Err(error) => return Err(Ended::at_coordinator(&error)),
+            // whether the lease is still ours shows where this is told
+            Err(error) => {
+                return Err(Ended::Erred(format!("the coordinator does not take the survey: {error}")));
+            }
         }
     }
 }

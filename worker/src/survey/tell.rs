@@ -1,6 +1,8 @@
 //! The catalog told part by part: first its sums, then stable by stable its subtables, then what a second listing
 //! found.
 
+use std::pin::pin;
+
 use futures_util::TryStreamExt;
 use tdferry_common::options::{Options, SchemaMode};
 use tdferry_common::port::{PortResult, Side, Source, Subtable};
@@ -9,7 +11,7 @@ use tdferry_common::task::Cutoff;
 use tdferry_common::time::{Period, Precision};
 use tdferry_proto::v1::{self, survey_request::Part};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval_at, sleep_until};
 
 use crate::filter::Filter;
 use crate::lease::{Attempt, within};
@@ -21,9 +23,6 @@ const PAGE: usize = 2_000;
 
 /// A source whose newest row is older than this many excursions is not being written to.
 const SILENT_EXCURSIONS: u32 = 120;
-
-/// Listing everything may take this much longer than one question.
-const LISTING_LIMITS: u32 = 4;
 
 /// Where the parts go. A receiver that is gone is an answer that has come early, so it is no error here.
 struct Told<'a> {
@@ -55,11 +54,16 @@ pub(super) async fn catalog(
         told.stable(&taken.stable, taken.tables.unwrap_or(0), *extent).await?;
     }
     told.normal_tables(&selection.normal_tables, &extents.normal).await;
-    // rows of the last moments before T0 may still arrive: nothing that ends there is planned before
-    if !extents.silent(&attempt.spec.options, cutoff) {
-        sleep_until(fixed + attempt.spec.options.excursion).await;
-    }
-    told.end().await
+    let ending = async {
+        // rows of the last moments before T0 may still arrive: nothing that ends there is planned before
+        if !extents.silent(&attempt.spec.options, cutoff) {
+            sleep_until(fixed + attempt.spec.options.excursion).await;
+        }
+        told.select().await
+    };
+    let again = told.heard_meanwhile(ending).await?;
+    told.end(&again).await;
+    Ok(())
 }
 
 /// What stables and normal tables hold, in the order of the selection.
@@ -91,7 +95,7 @@ impl Told<'_> {
 
     /// Lists everything, with a filter of its own: the first and the last listing are independent.
     async fn select(&self) -> PortResult<Selection> {
-        let limit = self.attempt.session.timing.database_request * LISTING_LIMITS;
+        let limit = self.attempt.listing_limit();
         let mut filter = Filter::new(&self.attempt.spec.options);
         let select = selection::select(self.source, &mut filter, Listing::Always);
         within(limit, self.tries, Side::Source, select).await
@@ -190,15 +194,32 @@ impl Told<'_> {
         }
     }
 
-    /// Lists all again: what was told must be what is there now.
-    async fn end(&self) -> PortResult<()> {
-        let again = self.select().await?;
+    /// Does something that tells nothing, with an empty page at every heartbeat: an intake gives up a survey that falls
+    /// silent.
+    async fn heard_meanwhile<T>(&self, doing: impl Future<Output = T>) -> T {
+        let pace = self.attempt.session.timing.heartbeat;
+        let mut beats = interval_at(Instant::now() + pace, pace);
+        let mut doing = pin!(doing);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut doing => return done,
+                _ = beats.tick() => {
+                    let page = v1::SurveyPage::default();
+                    // where the wire is full there is no silence
+                    let _ = self.parts.try_send(v1::SurveyRequest { part: Some(Part::Page(page)) });
+                }
+            }
+        }
+    }
+
+    /// What a second listing found: what was told must be what is there now.
+    async fn end(&self, again: &Selection) {
         let end = v1::SurveyEnd {
             subtables: again.stables.iter().filter_map(|taken| taken.tables).sum(),
             normal_tables: length(&again.normal_tables),
         };
         self.say(Part::End(end)).await;
-        Ok(())
     }
 }
 

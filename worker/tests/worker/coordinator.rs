@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) released: Vec<ShardId>,
     pub(crate) left: bool,
     pub(crate) survey: Vec<v1::SurveyRequest>,
+    /// What the next survey is refused with.
+    pub(crate) refuse_survey: Option<Status>,
     /// To be answered at the next heartbeat.
     pub(crate) directives: Vec<(ShardId, v1::Directive)>,
     /// What a cut leaves to its shard: the first index and the first moment given away.

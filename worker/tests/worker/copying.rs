@@ -1,11 +1,17 @@
 //! Rows arrive whole, by either way of copying, and a shard that was begun is gone on with.
 
+use std::time::Duration;
+
+use tdferry_common::batch::Value;
 use tdferry_common::id::{Epoch, ShardId};
 use tdferry_common::offset::Offset;
+use tdferry_common::schema::{Column, DataType, Stable};
 use tdferry_common::shard::{Checkpoint, Density, ShardKind, ShardState, Totals};
-use tdferry_common::testing::{Recipe, assert_same};
+use tdferry_common::testing::{MemDatabase, Recipe, assert_same, column};
+use tdferry_common::time::Precision;
 
-use crate::coordinator::Place;
+use crate::coordinator::{Place, State};
+use crate::faults::slow_writes;
 use crate::stage::Stage;
 
 /// A create shard and a copy shard for every stable, by turns dense and sparse, and one for the normal tables.
@@ -179,4 +185,49 @@ async fn the_same_seed_gives_the_same_history() {
         histories.push(history.lock().unwrap().clone());
     }
     assert_eq!(histories[0], histories[1]);
+}
+
+/// A swarm of ten tables with a few rows each, of which one holds far more than a slice should.
+fn swarm_with_a_hot_table() -> MemDatabase {
+    let mut database = MemDatabase::new("source", Precision::Milli);
+    let text = Column { length: 16_000, ..column("text", DataType::Binary) };
+    let columns = vec![column("ts", DataType::Timestamp), text];
+    database.add_stable(Stable { name: "swarm".into(), columns, tags: vec![column("tag", DataType::Int)] });
+    for n in 0..10 {
+        let name = format!("s{n}");
+        database.add_subtable("swarm", &name, vec![Value::Int(n)]);
+        let (rows, length) = if n == 4 { (2_200, 16_000) } else { (3, 10) };
+        for row in 0..rows {
+            let values = vec![Value::Timestamp(1_600_000_000_000 + row), Value::Binary(vec![b'x'; length])];
+            database.put_row(&name, values);
+        }
+    }
+    database
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_too_much_for_a_slice_is_committed_by_time_and_gone_on_with() {
+    let stage = Stage::prepared(swarm_with_a_hot_table());
+    slow_writes(&stage, Duration::from_secs(2));
+    let place = stage.sparse("swarm");
+    let id = place.shard.id.clone();
+    stage.coordinator.add([place]);
+    let running = stage.start();
+    let inside = |state: &State| {
+        let offsets = state.commits.iter().filter_map(|commit| commit.checkpoint.as_ref()?.offset);
+        offsets.map(|offset| (offset.index, offset.next > 0)).any(|at| at == (4, true))
+    };
+    stage.coordinator.until("the hot table is committed in the middle", inside).await;
+    running.stop().await;
+    let offset = stage.coordinator.shard(&id).checkpoint.offset;
+    assert!(offset.index == 4 && offset.next > 0, "{offset}");
+    let before = stage.source.counters().rows_read;
+    let running = stage.start();
+    stage.coordinator.until_terminal().await;
+    running.stop().await;
+    assert_same(&stage.source.held(), &stage.sink.held());
+    let shard = stage.coordinator.shard(&id);
+    assert_eq!((shard.state, shard.checkpoint.totals.read), (ShardState::Done, stage.row_count()));
+    assert_eq!(shard.checkpoint.totals.tables, 10);
+    assert!(stage.source.counters().rows_read - before < 2_200, "what was committed is not read again");
 }

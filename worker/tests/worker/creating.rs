@@ -1,6 +1,9 @@
 //! Create shards: every subtable with its tags, read at once where there are many and by name where that fails.
 
+use std::time::Duration;
+
 use tdferry_common::batch::Value;
+use tdferry_common::schema::Stable;
 use tdferry_common::shard::{Range, ShardKind};
 use tdferry_common::testing::{Call, Fault, FaultPlan, MemDatabase, Recipe};
 
@@ -72,4 +75,48 @@ async fn shards_worked_on_together_look_once_for_all_they_created() {
     stage.finish([half(0, all / 2, 0), half(all / 2, all, 1)]).await;
     assert_eq!(stage.sink.held().subtables_of("meters").count(), stage.names("meters").len());
     assert_eq!(stage.sink.counters().calls(Call::MissingSubtables), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stables_that_others_create_as_well_hold_few_connections_and_in_the_end_none() {
+    let mut database = Recipe::small(64).make();
+    let stables: Vec<String> = (0..10).map(|n| format!("many{n}")).collect();
+    for stable in &stables {
+        database.add_stable(Stable { name: stable.clone(), ..database.stables["meters"].clone() });
+        for n in 0..1_300 {
+            database.add_subtable(stable, &format!("{stable}_{n}"), vec![Value::Int(n), Value::Null]);
+        }
+    }
+    let stage = stage(database);
+    stage.source.limit(|limits| limits.page_names = 100);
+    let first = |(group, stable): (u32, &String)| {
+        let mut place = stage.place(stable, group, ShardKind::Create);
+        place.shard.range.to = 1_000;
+        place
+    };
+    stage.coordinator.add((0..).zip(&stables).map(first));
+    let running = stage.start();
+    stage.coordinator.until_terminal().await;
+    assert_eq!(stage.sink.held().tables.values().filter(|table| table.stable.is_some()).count(), 10_000);
+    let open = || stage.source.counters().open(Call::AllTags);
+    assert!((1..=8).contains(&open()), "{} stables are being read", open());
+    assert!(stage.source.counters().calls(Call::AllTags) > 8, "the others are read all the same");
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(open(), 0);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_of_a_stable_one_after_the_other_read_it_once() {
+    let mut stage = stage(many());
+    stage.slots = 1;
+    let part = |group: u32| {
+        let mut place = stage.place("meters", group, ShardKind::Create);
+        place.shard.range = Range { from: group * 1_000, to: (group + 1) * 1_000 };
+        place.shard.checkpoint.offset.index = place.shard.range.from;
+        place
+    };
+    stage.finish((0..2).map(part)).await;
+    let counters = stage.source.counters();
+    assert_eq!((counters.calls(Call::AllTags), counters.calls(Call::Tags)), (1, 0));
 }

@@ -9,6 +9,11 @@ use crate::coordinator::State;
 use crate::faults::slow_writes;
 use crate::stage::Stage;
 
+/// What a drain may take.
+const TWO_BEATS: Duration = Duration::from_secs(10);
+/// For all that takes hardly any time.
+const MOMENT: Duration = Duration::from_secs(1);
+
 fn some_rows(state: &State) -> bool {
     state.commits.iter().any(|commit| commit.checkpoint.as_ref().unwrap().totals.unwrap().written > 0)
 }
@@ -67,9 +72,28 @@ async fn a_worker_stops_in_time_when_a_write_hangs_or_nobody_answers() {
         }
         let asked = Instant::now();
         running.stop().await;
-        // the grace for the work, the grace for its last commit, and two tries to leave
-        assert!(asked.elapsed() < Duration::from_secs(60), "{:?}", asked.elapsed());
+        // two heartbeats for all of it; where nobody answers, two tries to leave and a wait between them
+        let leaving = Duration::from_secs(if nobody { 5 } else { 0 });
+        assert!(asked.elapsed() <= TWO_BEATS + leaving + MOMENT, "{:?}", asked.elapsed());
+        if !nobody {
+            assert_eq!(stage.coordinator.state().released.len(), 1, "it is given back in that time");
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_stops_in_time_when_its_work_has_ended_and_nobody_takes_that() {
+    let stage = Stage::prepared(Recipe::meters(35, (1, 100), (0, 0)).make());
+    slow_writes(&stage, Duration::from_secs(2));
+    stage.coordinator.add([stage.dense("meters")]);
+    let running = stage.start();
+    stage.coordinator.until("a commit", |state| !state.commits.is_empty()).await;
+    stage.coordinator.state().away = true;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(stage.sink.counters().rows_written(), 100, "the work has ended");
+    let asked = Instant::now();
+    running.stop().await;
+    assert!(asked.elapsed() <= TWO_BEATS + Duration::from_secs(5) + MOMENT, "{:?}", asked.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -130,6 +130,9 @@ impl WorkerService for Coordinator {
         if !matches!(told.last(), Some(v1::SurveyRequest { part: Some(v1::survey_request::Part::End(_)) })) {
             return Err(Status::aborted("the stream broke"));
         }
+        if let Some(refused) = state.refuse_survey.take() {
+            return Err(refused);
+        }
         state.survey = told;
         drop(state);
         self.acted();

@@ -1,10 +1,13 @@
 //! The structure: created where it is missing, held against the source, and named where it does not fit.
 
+use std::time::Duration;
+
 use tdferry_common::id::ShardId;
 use tdferry_common::schema::DataType;
 use tdferry_common::shard::ShardState;
-use tdferry_common::testing::{Call, Recipe};
+use tdferry_common::testing::{Call, Fault, FaultPlan, Recipe};
 use tdferry_common::time::Precision;
+use tokio::time::Instant;
 
 use crate::stage::Stage;
 
@@ -165,4 +168,17 @@ async fn only_what_the_task_takes_is_created() {
     let sink = stage.sink.held();
     assert_eq!(sink.stables.into_keys().collect::<Vec<_>>(), ["sensors"]);
     assert_eq!(sink.tables.into_keys().collect::<Vec<_>>(), ["n001"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn normal_tables_may_be_listed_for_as_long_as_in_the_survey() {
+    let stage = Stage::prepared(database());
+    for place in [stage.schema(), stage.dense("")] {
+        let slow = FaultPlan { delay: Duration::from_secs(110), ..FaultPlan::new(1, 1, 1_000) };
+        stage.source.set_faults(Some(slow.only(&[Fault::Delay]).within(&[Call::NormalTables])));
+        let begun = Instant::now();
+        stage.finish([place]).await;
+        assert!(begun.elapsed() > Duration::from_secs(40), "it took longer than a question may");
+    }
+    assert!(stage.coordinator.state().waited_for().is_empty(), "nothing was asked twice");
 }

@@ -7,8 +7,9 @@ use tdferry_common::id::ShardId;
 use tdferry_common::shard::ShardState;
 use tdferry_common::testing::{Fault, FaultPlan, MemDatabase, Recipe};
 use tdferry_proto::v1::survey_request::Part;
-use tdferry_proto::v1::{SurveyEnd, SurveyStable, SurveyStart, SurveySubtable};
+use tdferry_proto::v1::{SurveyEnd, SurveyRequest, SurveyStable, SurveyStart, SurveySubtable};
 use tokio::time::Instant;
+use tonic::Status;
 
 use crate::stage::{NOW_MILLIS, Stage};
 
@@ -146,6 +147,19 @@ async fn a_survey_does_not_end_before_the_excursion_has_passed_unless_nobody_wri
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_survey_that_waits_is_heard_at_every_heartbeat() {
+    let stage = Stage::with_options(database(), &[("excursion", "20m")]);
+    let newest = database().tables.values().filter_map(|table| table.rows.keys().last().copied()).max();
+    stage.source.limit(|limits| limits.clock = newest);
+    survey(&stage).await;
+    let state = stage.coordinator.state();
+    let empty =
+        |one: &&SurveyRequest| matches!(&one.part, Some(Part::Page(page)) if page.subtables.is_empty());
+    let heard = state.survey.iter().filter(empty).count();
+    assert!((238..=242).contains(&heard), "{heard}: twenty minutes are 240 heartbeats");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_source_that_fails_in_the_middle_has_its_survey_started_again_whole() {
     for seed in 0..10 {
         let stage = Stage::new(database());
@@ -168,4 +182,16 @@ async fn a_survey_is_not_ended_twice() {
         ShardState::Open,
         "which this script left alone"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_survey_that_the_coordinator_cannot_take_ends_with_its_words() {
+    for refused in [Status::invalid_argument("what is this?"), Status::internal("no key can be read")] {
+        let stage = Stage::new(database());
+        let words = refused.message().to_owned();
+        stage.coordinator.state().refuse_survey = Some(refused);
+        survey(&stage).await;
+        let shard = stage.coordinator.shard(&ShardId::survey());
+        assert!(shard.last_error.as_ref().is_some_and(|told| told.contains(&words)), "{shard:?}");
+    }
 }
