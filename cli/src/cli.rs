@@ -4,10 +4,11 @@ use clap::{Parser, Subcommand};
 use tdferry_common::telemetry::LogConfig;
 
 use crate::exit::{Exit, Failure, HELP, Outcome};
-use crate::{coordinator, demo, output, run, shard, standin, task, worker};
+use crate::{check, coordinator, demo, output, run, shard, standin, task, worker};
 
 const TOUR: &str = "\
 Try it:            tdferry demo
+Before it:         tdferry check --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
 One migration:     tdferry run --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
 A cluster:         tdferry coordinator --store etcd://e1:2379,e2:2379,e3:2379
                    tdferry worker --coordinator http://c1:7410,http://c2:7410 --label dc=a
@@ -23,6 +24,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(Box<check::CheckArgs>),
     Run(Box<run::RunArgs>),
     Demo(demo::DemoArgs),
     Coordinator(coordinator::CoordinatorArgs),
@@ -57,6 +59,7 @@ impl Cli {
             None => LogConfig { filter: "error".into(), ..log.clone() },
         };
         match self.command {
+            Command::Check(args) => Box::pin(check::check(*args, &quiet)).await,
             Command::Run(args) => Box::pin(run::run(*args, &quiet)).await,
             Command::Demo(args) => Box::pin(demo::demo(args, &quiet)).await,
             Command::Coordinator(args) => Box::pin(coordinator::coordinator(args, &log)).await,

@@ -19,6 +19,8 @@ pub enum Exit {
     Interrupted,
     /// No coordinator, or no store, can be reached.
     Cluster,
+    /// A check found what would lose data or block.
+    Hazard,
 }
 
 impl Exit {
@@ -32,6 +34,7 @@ impl Exit {
             Self::Database => 4,
             Self::Interrupted => 5,
             Self::Cluster => 6,
+            Self::Hazard => 7,
         }
     }
 }
@@ -44,7 +47,8 @@ impl From<Exit> for ExitCode {
 
 /// Shown under every command's help.
 pub const HELP: &str = "Exit codes: 0 complete · 1 failed · 2 bad usage, nothing stored · 3 complete with rejected rows · \
-4 source or sink cannot be used · 5 interrupted, run again to go on · 6 no coordinator or store reachable";
+4 source or sink cannot be used · 5 interrupted, run again to go on · 6 no coordinator or store reachable · \
+7 a check found what would lose data or block";
 
 /// An error with the way the process ends by it.
 #[derive(Debug, thiserror::Error)]

@@ -73,6 +73,16 @@ fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
+fn the_table_of_findings_is_the_codes() {
+    let documented = table("docs/check.md", "Findings");
+    let known: Vec<_> = tdferry_worker::check::KINDS
+        .iter()
+        .map(|kind| [kind.code, kind.severity.as_str(), kind.does, kind.cure].map(str::to_owned).to_vec())
+        .collect();
+    assert_eq!(documented, known);
+}
+
+#[test]
 fn the_table_of_options_is_the_codes() {
     let documented = table("docs/configuration.md", "Options of a task");
     let documented: Vec<_> = documented.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
@@ -124,6 +134,7 @@ fn every_command_in_documents_and_units_is_one() {
     let mut seen = 0;
     for document in [
         "README.md",
+        "docs/check.md",
         "docs/commands.md",
         "docs/configuration.md",
         "deploy/systemd/tdferry-coordinator.service",

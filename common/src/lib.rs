@@ -9,6 +9,7 @@
 pub mod batch;
 pub mod clock;
 pub mod config;
+pub mod ddl;
 pub mod digest;
 pub mod dsn;
 pub mod id;
@@ -19,6 +20,7 @@ pub mod port;
 pub mod retry;
 pub mod schema;
 pub mod secret;
+pub mod server;
 pub mod shard;
 pub mod shutdown;
 pub mod spec;

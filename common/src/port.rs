@@ -12,6 +12,7 @@ use futures_util::stream::BoxStream;
 
 use crate::batch::{Block, TableRuns, TagRow};
 use crate::schema::{Column, Database, Extent, NormalTable, Stable};
+use crate::server::Server;
 use crate::spec::Spec;
 use crate::time::{Period, Precision};
 
@@ -162,6 +163,11 @@ pub trait Source: Send + Sync {
     /// The database's options and precision.
     async fn database(&self) -> PortResult<Database>;
 
+    /// What the server tells of itself; what it does not tell is unknown.
+    async fn server(&self) -> PortResult<Server> {
+        Ok(Server::default())
+    }
+
     /// The server's wall clock in units of the database; `None` where it cannot be asked.
     async fn clock(&self) -> PortResult<Option<i64>>;
 
@@ -218,6 +224,11 @@ pub trait Sink: Send + Sync {
 
     /// The database as it is, or `None` where there is none of that name.
     async fn database(&self) -> PortResult<Option<Database>>;
+
+    /// What the server tells of itself; what it does not tell is unknown.
+    async fn server(&self) -> PortResult<Server> {
+        Ok(Server::default())
+    }
 
     /// Whether the user may create tables and write, as far as the server tells without being changed.
     async fn may_write(&self) -> PortResult<()> {

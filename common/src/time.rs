@@ -67,6 +67,12 @@ impl fmt::Display for Precision {
     }
 }
 
+/// A wall time in milliseconds as people read it, such as `2024-01-31T00:00:00Z`.
+pub fn show_millis(unix_millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_millis)
+        .map_or_else(|_| format!("{unix_millis} ms since 1970"), |moment| moment.to_string())
+}
+
 /// A half-open stretch of time `[from, to)` in the units of a database. `OPEN` ends are the ends of the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Period {

@@ -2,11 +2,13 @@
 //!
 //! Read in this order: [`runner`] opens a session and fills its slots; [`heartbeat`] keeps it; [`lease`] takes one
 //! lease from claim to end; [`survey`], [`schema`], [`create`] and [`copy`] are the kinds of work; [`structure`],
-//! [`target`] and [`rules`] hold the target's structure against the source's.
+//! [`target`] and [`rules`] hold the target's structure against the source's. [`check`] tells beforehand what they and
+//! the databases would object to.
 //!
 //! Nothing here knows etcd, or any database but through `tdferry_common::port`. No thread of our own, no clock but
 //! tokio's, no randomness but the seed's.
 
+pub mod check;
 mod client;
 mod copy;
 mod counts;
@@ -18,6 +20,7 @@ mod heartbeat;
 mod held;
 mod lease;
 mod limits;
+mod period;
 mod rules;
 mod runner;
 mod schema;

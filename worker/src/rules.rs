@@ -18,9 +18,23 @@ const DEFAULT_DURATION_DAYS: u64 = 10;
 const DURATIONS_IN_KEEP: u64 = 3;
 const MINUTES_A_DAY: u64 = 1_440;
 
+/// Why an option is not the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Room for the time that the copy takes.
+    Widened,
+    /// 3.x does not take the value.
+    Clamped,
+    /// 3.x has no such option.
+    Gone,
+    /// This version does not know the option.
+    Unknown,
+}
+
 /// An option that is not the same on both sides, or that has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
+    pub(crate) why: Why,
     pub(crate) option: String,
     pub(crate) source: String,
     pub(crate) target: String,
@@ -82,16 +96,16 @@ pub(crate) fn translate(source: &Database) -> Translated {
     let options: BTreeMap<_, _> =
         source.options.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.trim())).collect();
     let mut said = Said { parts: vec![format!("PRECISION '{}'", source.precision)], differences: Vec::new() };
-    said.retention(&options, keep_days(source));
+    said.retention(&options, source);
     said.replica(&options);
     said.buffer(&options);
     for (name, value) in &options {
         match RULES.iter().find(|(rule, _)| rule == name).map(|(_, rule)| rule) {
             Some(Rule::Number(target, least, most)) => said.number(name, value, target, *least..=*most),
             Some(Rule::Word(target, words)) => said.word(name, value, target, words),
-            Some(Rule::Gone(instead)) => said.differs(name, value, instead),
+            Some(Rule::Gone(instead)) => said.differs(Why::Gone, name, value, instead),
             Some(Rule::Apart) => {}
-            None => said.differs(name, value, "nothing: unknown to this version"),
+            None => said.differs(Why::Unknown, name, value, "nothing: unknown to this version"),
         }
     }
     Translated { options: said.parts.join(" "), differences: said.differences }
@@ -104,25 +118,35 @@ pub(crate) fn keep_days(source: &Database) -> Option<u64> {
     keep.and_then(|(_, levels)| levels.split(',').filter_map(days).max())
 }
 
+/// For how many days a database keeps a row that is created by the translated options.
+pub(crate) fn translated_keep_days(source: &Database) -> u64 {
+    keep_days(source).unwrap_or(DEFAULT_KEEP_DAYS).saturating_add(KEEP_MARGIN_DAYS).min(MAX_KEEP_DAYS)
+}
+
 struct Said {
     parts: Vec<String>,
     differences: Vec<Difference>,
 }
 
 impl Said {
-    fn differs(&mut self, option: &str, source: &str, target: &str) {
+    fn differs(&mut self, why: Why, option: &str, source: &str, target: &str) {
         let (option, source, target) = (option.to_owned(), source.to_owned(), target.to_owned());
-        self.differences.push(Difference { option, source, target });
+        self.differences.push(Difference { why, option, source, target });
     }
 
     fn number(&mut self, name: &str, value: &str, target: &str, bounds: std::ops::RangeInclusive<u64>) {
         let Ok(number) = value.parse::<u64>() else {
-            return self.differs(name, value, &format!("the default of {target}: it is no number"));
+            return self.differs(
+                Why::Clamped,
+                name,
+                value,
+                &format!("the default of {target}: it is no number"),
+            );
         };
         let within = number.clamp(*bounds.start(), *bounds.end());
         let part = format!("{target} {within}");
         if within != number {
-            self.differs(name, value, &part);
+            self.differs(Why::Clamped, name, value, &part);
         }
         self.parts.push(part);
     }
@@ -130,15 +154,16 @@ impl Said {
     fn word(&mut self, name: &str, value: &str, target: &str, words: &[&str]) {
         match value.parse::<usize>().ok().and_then(|number| words.get(number)) {
             Some(word) => self.parts.push(format!("{target} '{word}'")),
-            None => self.differs(name, value, &format!("the default of {target}")),
+            None => self.differs(Why::Clamped, name, value, &format!("the default of {target}")),
         }
     }
 
     /// KEEP with room for the time the copy takes, and a DURATION that fits into it three times.
-    fn retention(&mut self, options: &BTreeMap<String, &str>, keep: Option<u64>) {
-        let source_keep = keep.unwrap_or(DEFAULT_KEEP_DAYS);
-        let keep = source_keep.saturating_add(KEEP_MARGIN_DAYS).min(MAX_KEEP_DAYS);
+    fn retention(&mut self, options: &BTreeMap<String, &str>, source: &Database) {
+        let source_keep = keep_days(source).unwrap_or(DEFAULT_KEEP_DAYS);
+        let keep = translated_keep_days(source);
         self.differs(
+            Why::Widened,
             "keep",
             &source_keep.to_string(),
             &format!("KEEP {keep}d, so that no row expires on its way"),
@@ -149,7 +174,12 @@ impl Said {
         let wanted = days.max(1).saturating_mul(MINUTES_A_DAY);
         let minutes = wanted.min(keep.saturating_mul(MINUTES_A_DAY) / DURATIONS_IN_KEEP);
         if minutes != wanted {
-            self.differs("days", &days.to_string(), &format!("DURATION {minutes}m, a third of KEEP"));
+            self.differs(
+                Why::Clamped,
+                "days",
+                &days.to_string(),
+                &format!("DURATION {minutes}m, a third of KEEP"),
+            );
         }
         self.parts.push(format!("DURATION {minutes}m"));
     }
@@ -159,7 +189,7 @@ impl Said {
         let Some(replica) = options.get("replica") else { return };
         let part = if *replica == "3" { "REPLICA 3" } else { "REPLICA 1" };
         if !part.ends_with(replica) {
-            self.differs("replica", replica, part);
+            self.differs(Why::Clamped, "replica", replica, part);
         }
         self.parts.push(part.to_owned());
     }
@@ -236,7 +266,12 @@ mod tests {
         for (name, value, part) in cases {
             let told = translated(&[(name, value)]);
             assert!(told.options.ends_with(part), "{}", told.options);
-            let expected = Difference { option: name.into(), source: value.into(), target: part.into() };
+            let expected = Difference {
+                why: Why::Clamped,
+                option: name.into(),
+                source: value.into(),
+                target: part.into(),
+            };
             assert!(told.differences.contains(&expected), "{:?}", told.differences);
         }
     }

@@ -1,13 +1,12 @@
-//! The words of `tdferry run`, and the task they mean.
+//! The words of `tdferry run`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use tdferry_common::options::OptionValue;
-use tdferry_common::spec::{Spec, TaskKind};
+use tdferry_common::spec::Spec;
 
-use crate::exit::{Exit, Failure};
+use crate::asked::Asked;
+use crate::exit::Failure;
 
 /// Migrates one database in this process. Run it again after a crash, with the same --state: it goes on.
 ///
@@ -24,33 +23,8 @@ pub struct RunArgs {
     /// The 3.x target; its database is called as the source's unless named
     #[arg(long, value_name = "DSN")]
     to: String,
-    /// The task's name [default: the source's database]
-    #[arg(long)]
-    name: Option<String>,
-    /// history, realtime or both
-    #[arg(long)]
-    mode: Option<String>,
-    /// always: create the structure first; none: the target has it; only: no rows
-    #[arg(long)]
-    schema: Option<String>,
-    /// First moment to copy, such as 2024-01-31T00:00:00Z
-    #[arg(long, value_name = "TIME")]
-    start: Option<String>,
-    /// First moment not to copy
-    #[arg(long, value_name = "TIME")]
-    end: Option<String>,
-    /// Longest period of one query, such as 1d [default: chosen by density]
-    #[arg(long, value_name = "LENGTH")]
-    unit: Option<String>,
-    /// Only these stables: a comma list, or @FILE with one a line
-    #[arg(long, value_name = "LIST")]
-    stables: Option<String>,
-    /// Only these tables: {table} or {stable}.{table}, a comma list, or @FILE
-    #[arg(long, value_name = "LIST")]
-    tables: Option<String>,
-    /// Any other option of a task
-    #[arg(short = 'o', long = "option", value_name = "KEY=VALUE", value_parser = pair)]
-    options: Vec<(String, String)>,
+    #[command(flatten)]
+    asked: Asked,
     /// Where progress is kept
     #[arg(long, value_name = "DIR", default_value = "tdferry-state")]
     pub(super) state: PathBuf,
@@ -68,67 +42,9 @@ pub struct RunArgs {
     pub(super) heartbeat: u64,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
-    Ok((key.trim().to_owned(), value.to_owned()))
-}
-
 impl RunArgs {
     /// The task, checked whole: nothing has been opened or stored.
     pub(super) fn spec(&self) -> Result<Spec, Failure> {
-        let mut options: BTreeMap<_, _> =
-            self.options.iter().map(|(key, value)| (key.clone(), OptionValue::text(value))).collect();
-        let named = [
-            ("mode", &self.mode),
-            ("schema", &self.schema),
-            ("start", &self.start),
-            ("end", &self.end),
-            ("unit", &self.unit),
-            ("stables", &self.stables),
-            ("tables", &self.tables),
-        ];
-        for (key, value) in named {
-            if let Some(value) = value
-                && options.insert(key.to_owned(), OptionValue::text(value)).is_some()
-            {
-                return Err(usage(format!("option `{key}`: given twice, as --{key} and with -o")));
-            }
-        }
-        let build = |name: &str| Spec::build(name, TaskKind::TDengine2, &self.from, &self.to, &options);
-        let mut spec = build(self.name.as_deref().unwrap_or("migrate")).map_err(usage)?;
-        if self.name.is_none() {
-            spec.name = default_name(spec.source_database()).parse().map_err(usage)?;
-        }
-        spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(usage)?;
-        spec.check_supported().map_err(usage)?;
-        Ok(spec)
-    }
-}
-
-/// A database's name may hold what a task's may not.
-fn default_name(database: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' };
-    format!("migrate-{}", database.chars().map(safe).take(48).collect::<String>())
-}
-
-fn usage(problem: impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Usage, problem)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_task_is_called_after_its_database() {
-        assert_eq!(default_name("power"), "migrate-power");
-        assert_eq!(default_name("发电 1"), "migrate----1");
-    }
-
-    #[test]
-    fn an_option_is_a_key_and_a_value() {
-        assert_eq!(pair("unit=6h"), Ok(("unit".into(), "6h".into())));
-        assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
-        assert!(pair("unit").is_err());
+        self.asked.spec(&self.from, &self.to)
     }
 }

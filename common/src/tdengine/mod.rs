@@ -13,6 +13,7 @@ mod nodelay;
 mod pool;
 mod reader;
 mod rows;
+mod server;
 mod sink;
 mod source;
 mod sql;

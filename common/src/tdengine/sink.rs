@@ -14,10 +14,13 @@ use super::insert::{Insert, statements};
 use super::known::Known;
 use super::pool::{Pool, QUERY_TIMEOUT};
 use super::rows::{Table, number, table, text};
+use super::server;
 use super::sql::{self, Names};
 use crate::batch::{Block, Cell, TableRuns, TagRow, Value};
+use crate::ddl;
 use crate::port::{PortError, PortResult, Side, Sink, Tables};
 use crate::schema::{Database, NormalTable, Stable};
+use crate::server::Server;
 use crate::time::{Period, Precision};
 
 const SIDE: Side = Side::Sink;
@@ -156,8 +159,12 @@ impl Sink for TdSink {
         answer.records().next().map(|record| catalog::database(SIDE, &record)).transpose()
     }
 
+    async fn server(&self) -> PortResult<Server> {
+        server::v3(&self.admin, &self.database).await
+    }
+
     async fn create_database(&self, options: &str) -> PortResult<()> {
-        self.define(format!("create database if not exists {} {options}", NAMES.ident(&self.database))).await
+        self.define(ddl::create_database(&self.database, options)).await
     }
 
     async fn stables(&self) -> PortResult<Vec<Stable>> {
@@ -185,16 +192,16 @@ impl Sink for TdSink {
     }
 
     async fn create_stable(&self, stable: &Stable) -> PortResult<()> {
-        self.define(sql::create_stable(&self.database, stable)).await
+        self.define(ddl::create_stable(&self.database, stable)).await
     }
 
     async fn create_table(&self, table: &NormalTable) -> PortResult<()> {
-        self.define(sql::create_table(&self.database, table)).await
+        self.define(ddl::create_table(&self.database, table)).await
     }
 
     async fn create_subtables(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
         let invalid = |message| PortError::Invalid { side: SIDE, message };
-        for sql in sql::create_subtables(stable, rows, self.max_sql).map_err(invalid)? {
+        for sql in ddl::create_subtables(stable, rows, self.max_sql).map_err(invalid)? {
             // DDL may wait for an earlier one on the same database
             self.data.exec(sql, QUERY_TIMEOUT).await?;
         }

@@ -11,10 +11,12 @@ use super::catalog::{self, describe};
 use super::conn::ResultRows;
 use super::pool::Pool;
 use super::rows::{Table, number, table, text};
+use super::server;
 use super::sql::{self, Names};
 use crate::batch::{Block, TableRuns, TagRow};
 use crate::port::{PortError, PortResult, Side, Source, Subtable, Tables};
 use crate::schema::{Column, Database, Extent, NormalTable, Stable};
+use crate::server::Server;
 use crate::time::Period;
 
 const SIDE: Side = Side::Source;
@@ -186,6 +188,10 @@ impl Source for TdSource {
             ),
         };
         catalog::database(SIDE, &found.ok_or_else(missing)?)
+    }
+
+    async fn server(&self) -> PortResult<Server> {
+        server::v2(&self.pool).await
     }
 
     async fn clock(&self) -> PortResult<Option<i64>> {

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use crate::batch::TagRow;
-use crate::batch::literal::{push_ident, push_quoted, push_value};
-use crate::schema::{Column, NormalTable, Stable};
+use crate::batch::literal::{push_ident, push_quoted};
+use crate::schema::Column;
 use crate::time::Period;
 
 /// Bytes of one statement that every 2.x server takes (its smallest limit is 65,480).
@@ -118,64 +117,6 @@ pub(super) fn pieces(names: &[String], rest: usize, limit: usize) -> Vec<Range<u
         pieces.push(from..names.len());
     }
     pieces
-}
-
-/// The columns of a `create`, with their types.
-fn declared(columns: &[Column]) -> String {
-    let one = |column: &Column| format!("{} {}", Names::Quoted.ident(&column.name), column.sql_type());
-    columns.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// Creates a stable if it is missing.
-pub(super) fn create_stable(database: &str, stable: &Stable) -> String {
-    let path = Names::Quoted.path(database, &stable.name);
-    let (columns, tags) = (declared(&stable.columns), declared(&stable.tags));
-    format!("create stable if not exists {path} ({columns}) tags ({tags})")
-}
-
-/// Creates a normal table if it is missing.
-pub(super) fn create_table(database: &str, table: &NormalTable) -> String {
-    format!(
-        "create table if not exists {} ({})",
-        Names::Quoted.path(database, &table.name),
-        declared(&table.columns)
-    )
-}
-
-/// Creates subtables of the selected database if they are missing: statements of at most `limit` bytes, all rows in
-/// order.
-pub(super) fn create_subtables(
-    stable: &Stable,
-    rows: &[TagRow],
-    limit: usize,
-) -> Result<Vec<String>, String> {
-    let using =
-        format!(" using {} ({}) tags (", Names::Quoted.ident(&stable.name), Names::Quoted.list(&stable.tags));
-    let mut statements = Vec::new();
-    let mut sql = String::from("create table");
-    for row in rows {
-        let one = format!(" if not exists {}{using}{})", Names::Quoted.ident(&row.name), values(row)?);
-        if sql.len() + one.len() > limit && sql.len() > "create table".len() {
-            statements.push(std::mem::replace(&mut sql, String::from("create table")));
-        }
-        sql.push_str(&one);
-    }
-    if !rows.is_empty() {
-        statements.push(sql);
-    }
-    Ok(statements)
-}
-
-fn values(row: &TagRow) -> Result<String, String> {
-    let mut text = String::new();
-    for (index, tag) in row.tags.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        push_value(&mut text, tag)
-            .map_err(|why| format!("subtable `{}`, tag {}: {why}", row.name, index + 1))?;
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

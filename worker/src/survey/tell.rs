@@ -16,7 +16,7 @@ use tokio::time::{Instant, interval_at, sleep_until};
 use crate::filter::Filter;
 use crate::lease::{Attempt, within};
 use crate::selection::{self, Listing, Selection};
-use crate::{fingerprint, sizing};
+use crate::{fingerprint, period, sizing};
 
 /// Subtables in one message: with the longest names some 400 KB, a tenth of what gRPC takes by itself.
 const PAGE: usize = 2_000;
@@ -225,16 +225,7 @@ impl Told<'_> {
 
 /// What the task's start and end leave of the time before T0.
 fn history(options: &Options, cutoff: Cutoff) -> Period {
-    let from = options.start.map_or(i64::MIN, |at| units(at.as_nanosecond(), cutoff.precision));
-    let to = options.end.map_or(i64::MAX, |at| units(at.as_nanosecond(), cutoff.precision));
-    Period { from, to: to.max(from) }.intersect(Period { from: i64::MIN, to: cutoff.units })
-}
-
-/// The first whole unit that is not before this moment, so that half-open stays half-open.
-fn units(unix_nanos: i128, precision: Precision) -> i64 {
-    let nanos_a_unit = i128::from(Precision::Nano.per_second() / precision.per_second());
-    let units = unix_nanos.div_euclid(nanos_a_unit) + i128::from(unix_nanos.rem_euclid(nanos_a_unit) > 0);
-    i64::try_from(units).unwrap_or(if unix_nanos < 0 { i64::MIN } else { i64::MAX })
+    period::asked(options, cutoff.precision).intersect(Period { from: i64::MIN, to: cutoff.units })
 }
 
 fn spanning(one: Period, other: Period) -> Period {

@@ -1,0 +1,74 @@
+//! What stands at the target already, held against what is to come: the comparison that guards each copy, beforehand.
+
+use tdferry_common::schema::Column;
+
+use super::super::facts::Facts;
+use super::super::finding::{Finding, Place};
+use super::super::kinds;
+use crate::target::{Mismatch, Of, hold_columns};
+
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for one in &facts.source.stables {
+        let (name, place) = (&one.stable.name, super::target(facts).stable(&one.stable.name));
+        match facts.target.stables.get(name) {
+            Some(there) => {
+                found.extend(held(&place, Of::Column, &one.stable.columns, &there.columns));
+                found.extend(held(&place, Of::Tag, &one.stable.tags, &there.tags));
+            }
+            None if facts.target.tables.contains_key(name) => {
+                found.push(Finding::new(
+                    &kinds::TARGET_NAME_TAKEN,
+                    place,
+                    "a table there that is no stable has its name",
+                ));
+            }
+            None => found.extend(missing(facts, place, "stable")),
+        }
+    }
+    for one in &facts.source.normal_tables {
+        let (name, place) = (&one.table.name, super::target(facts).table(&one.table.name));
+        match facts.target.tables.get(name) {
+            _ if facts.target.stables.contains_key(name) => {
+                found.push(Finding::new(&kinds::TARGET_NAME_TAKEN, place, "a stable there has its name"));
+            }
+            Some(there) => found.extend(held(&place, Of::Column, &one.table.columns, &there.columns)),
+            None => found.extend(missing(facts, place, "normal table")),
+        }
+    }
+    for name in &facts.target.with_rows {
+        let place = super::target(facts);
+        let stable = facts.target.stables.contains_key(name);
+        let place = if stable { place.stable(name) } else { place.table(name) };
+        found.push(Finding::new(&kinds::TARGET_HAS_ROWS, place, "there are rows in it already"));
+    }
+    found
+}
+
+/// Without a database the finding about that says it all.
+fn missing(facts: &Facts, place: Place, what: &str) -> Option<Finding> {
+    let told = facts.asked.creates_tables || facts.target.database.is_none();
+    (!told)
+        .then(|| Finding::new(&kinds::TARGET_TABLE_MISSING, place, format!("the target has no such {what}")))
+}
+
+fn held(place: &Place, of: Of, source: &[Column], target: &[Column]) -> Vec<Finding> {
+    let name = place.stable.as_ref().or(place.table.as_ref()).map_or("", String::as_str);
+    let differs = |mismatch: Mismatch| match &mismatch {
+        Mismatch::NoColumn { column, .. } => {
+            Finding::new(&kinds::TARGET_COLUMN_MISSING, place.clone().column(&column.name), &mismatch)
+        }
+        Mismatch::OtherType { source, .. } => {
+            Finding::new(&kinds::TARGET_COLUMN_DIFFERS, place.clone().column(&source.name), &mismatch)
+        }
+        Mismatch::NoTable { .. } | Mismatch::OtherPrecision { .. } => {
+            Finding::new(&kinds::TARGET_COLUMN_DIFFERS, place.clone(), &mismatch)
+        }
+    };
+    let extra = target.iter().filter(|there| !source.iter().any(|column| column.name == there.name));
+    let extra = extra.map(|there| {
+        let what = format!("a {of} {} that the source does not have", there.sql_type());
+        Finding::new(&kinds::TARGET_COLUMN_EXTRA, place.clone().column(&there.name), what)
+    });
+    hold_columns(name, of, source, target).into_iter().map(differs).chain(extra).collect()
+}
