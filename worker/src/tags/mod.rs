@@ -161,8 +161,10 @@ async fn end_unused(shelf: Weak<Shelf>, key: Key, mut users: watch::Receiver<usi
         if users.wait_for(|users| *users == 0).await.is_err() {
             return;
         }
-        if timeout(KEPT_UNUSED, users.changed()).await.is_ok() {
-            continue;
+        match timeout(KEPT_UNUSED, users.changed()).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(_)) => return,
+            Err(_) => {}
         }
         let Some(shelf) = shelf.upgrade() else { return };
         let mut stables = shelf.lock();

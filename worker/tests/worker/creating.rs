@@ -80,7 +80,7 @@ async fn shards_worked_on_together_look_once_for_all_they_created() {
 #[tokio::test(start_paused = true)]
 async fn stables_that_others_create_as_well_hold_few_connections_and_in_the_end_none() {
     let mut database = Recipe::small(64).make();
-    let stables: Vec<String> = (0..10).map(|n| format!("many{n}")).collect();
+    let stables: Vec<String> = (0..14).map(|n| format!("many{n}")).collect();
     for stable in &stables {
         database.add_stable(Stable { name: stable.clone(), ..database.stables["meters"].clone() });
         for n in 0..1_300 {
@@ -97,7 +97,7 @@ async fn stables_that_others_create_as_well_hold_few_connections_and_in_the_end_
     stage.coordinator.add((0..).zip(&stables).map(first));
     let running = stage.start();
     stage.coordinator.until_terminal().await;
-    assert_eq!(stage.sink.held().tables.values().filter(|table| table.stable.is_some()).count(), 10_000);
+    assert_eq!(stage.sink.held().tables.values().filter(|table| table.stable.is_some()).count(), 14_000);
     let open = || stage.source.counters().open(Call::AllTags);
     assert!((1..=8).contains(&open()), "{} stables are being read", open());
     assert!(stage.source.counters().calls(Call::AllTags) > 8, "the others are read all the same");
