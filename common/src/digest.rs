@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::batch::{Block, Cell, TableRuns};
 
@@ -59,6 +59,24 @@ impl RowSum {
     }
 }
 
+/// The sum of the names added so far, each with its stable's; in whatever order they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NameSum(u64);
+
+impl NameSum {
+    /// The sum as it is sent.
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+
+    /// Adds a subtable, or with no stable's name a normal table.
+    pub fn add(&mut self, stable: &str, table: &str) {
+        // no name of a stable or table holds a zero byte
+        let text = [stable.as_bytes(), &[0], table.as_bytes()].concat();
+        self.0 = self.0.wrapping_add(xxh3_64(&text));
+    }
+}
+
 /// Appends a cell so that no two rows of different cells look alike: a mark for the kind, the length where it varies.
 fn push_cell(text: &mut Vec<u8>, cell: Cell<'_>) {
     match cell {
@@ -88,6 +106,18 @@ fn push_varied(text: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn names_sum_to_the_same_in_any_order_and_not_under_another_stable() {
+        let sum = |names: &[(&str, &str)]| {
+            let mut sum = super::NameSum::default();
+            names.iter().for_each(|(stable, table)| sum.add(stable, table));
+            sum.value()
+        };
+        assert_eq!(sum(&[("s", "a"), ("s", "b"), ("", "n")]), sum(&[("", "n"), ("s", "b"), ("s", "a")]));
+        assert_ne!(sum(&[("s", "a"), ("t", "b")]), sum(&[("s", "b"), ("t", "a")]));
+        assert_ne!(sum(&[("s", "ab")]), sum(&[("sa", "b")]));
+    }
+
     use std::sync::Arc;
 
     use proptest::prelude::*;

@@ -107,7 +107,7 @@ impl Wire {
         let parts = [Part::Start(start(&lease, subtables, rows)), Part::Stable(stable(subtables, rows))]
             .into_iter()
             .chain(pages.map(Part::Page))
-            .chain([Part::End(v1::SurveyEnd { subtables, normal_tables: 0 })]);
+            .chain([Part::End(v1::SurveyEnd { subtables, ..Default::default() })]);
         let stream = stream::iter(parts.map(|part| v1::SurveyRequest { part: Some(part) }));
         let answer = self.client.survey(stream).await?.into_inner();
         ensure!(answer.verdict() == v1::Verdict::Committed, "the plan was refused: {}", answer.message);

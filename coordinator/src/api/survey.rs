@@ -20,7 +20,8 @@ pub(super) fn part(request: v1::SurveyRequest) -> Result<Part, ApiError> {
         }),
         Sent::Page(sent) => Part::Tables(sent.subtables.into_iter().map(table).collect::<Result<_, _>>()?),
         Sent::End(sent) => {
-            Part::End(Counted { subtables: sent.subtables, normal_tables: sent.normal_tables })
+            let v1::SurveyEnd { subtables, normal_tables, names } = sent;
+            Part::End(Counted { subtables, normal_tables, names })
         }
     })
 }

@@ -7,6 +7,7 @@ mod tests;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use tdferry_common::digest::NameSum;
 use tdferry_common::id::{GroupId, PlanId, ShardId};
 use tdferry_common::lease::LeaseKey;
 use tdferry_common::options::Options;
@@ -52,6 +53,8 @@ pub(crate) struct Start {
 pub(crate) struct Counted {
     pub(crate) subtables: u64,
     pub(crate) normal_tables: u64,
+    /// The sum of all names, as [`NameSum`] makes it. Earlier workers do not tell it.
+    pub(crate) names: Option<u64>,
 }
 
 /// What became of a survey.
@@ -119,6 +122,10 @@ struct Intake<'a> {
     start: Start,
     plan: PlanId,
     planner: Planner,
+    /// The stable whose tables come now.
+    stable: String,
+    /// All that came.
+    names: NameSum,
     /// Planned and not yet written.
     groups: Vec<PlannedGroup>,
     shards: Vec<Shard>,
@@ -137,15 +144,18 @@ impl<'a> Intake<'a> {
         let shards = vec![planner.schema_shard()];
         // zero is the survey's own
         let plan = PlanId(core.random().max(1));
-        Self { core, start, plan, planner, groups: Vec::new(), shards, bytes: 0 }
+        let (stable, names) = (String::new(), NameSum::default());
+        Self { core, start, plan, planner, stable, names, groups: Vec::new(), shards, bytes: 0 }
     }
 
     fn stable(&mut self, stable: StableSeen) {
+        self.stable.clone_from(&stable.name);
         let group = self.planner.stable(stable);
         self.take(group);
     }
 
     fn tables(&mut self, tables: Vec<TableSeen>) {
+        tables.iter().for_each(|table| self.names.add(&self.stable, &table.name));
         let groups = self.planner.tables(tables);
         self.take(groups);
     }
@@ -176,7 +186,8 @@ impl<'a> Intake<'a> {
         let last = self.planner.close();
         self.take(last);
         let found = self.planner.found();
-        let streamed = Counted { subtables: found.subtables, normal_tables: found.normal_tables };
+        let names = counted.names.map(|_| self.names.value());
+        let streamed = Counted { subtables: found.subtables, normal_tables: found.normal_tables, names };
         if streamed != counted {
             return self.refuse(differs(streamed, counted)).await;
         }
@@ -220,9 +231,11 @@ impl<'a> Intake<'a> {
 }
 
 fn differs(streamed: Counted, counted: Counted) -> String {
+    let as_many = (streamed.subtables, streamed.normal_tables) == (counted.subtables, counted.normal_tables);
+    let others = if as_many { ", but others" } else { "" };
     format!(
-        "the survey streamed {} subtables and {} normal tables, but at its end the source lists {} and {}: tables came \
-         or went meanwhile; the survey is tried again",
+        "the survey streamed {} subtables and {} normal tables, but at its end the source lists {} and {}{others}: tables \
+         came or went meanwhile; the survey is tried again",
         streamed.subtables, streamed.normal_tables, counted.subtables, counted.normal_tables
     )
 }

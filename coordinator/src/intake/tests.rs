@@ -98,7 +98,7 @@ fn tables(stable: &str, from: u32, to: u32) -> Vec<Result<Part, ApiError>> {
 }
 
 fn end(subtables: u64) -> Result<Part, ApiError> {
-    Ok(Part::End(Counted { subtables, normal_tables: 0 }))
+    Ok(Part::End(Counted { subtables, normal_tables: 0, names: None }))
 }
 
 fn whole(lease: &Granted) -> Vec<Result<Part, ApiError>> {

@@ -85,7 +85,7 @@ async fn copying(coordinator: &tdferry_coordinator::Coordinator, admin: &mut Adm
     let mut worker = Fake::register(coordinator, 1).await;
     let survey = worker.claim_one().await;
     // all of it in one shard
-    let catalog = Catalog { stables: vec![("meters", 40, 2_500)], normal_tables: 0, listed_again: None };
+    let catalog = Catalog { stables: vec![("meters", 40, 2_500)], normal_tables: 0, ..Catalog::small() };
     assert_eq!(worker.survey(&survey, &catalog).await.verdict(), Verdict::Committed);
     let schema = worker.claim_one().await;
     worker.finish(&schema).await;

@@ -143,6 +143,17 @@ async fn a_survey_that_lists_other_tables_at_its_end_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_survey_that_lists_as_many_tables_but_others_is_tried_again() {
+    let (_world, coordinator, mut admin) = World::alone().await;
+    create(&mut admin, "t", &[]).await;
+    let mut worker = Fake::register(&coordinator, 1).await;
+    let lease = worker.claim_one().await;
+    let refused = worker.survey(&lease, &Catalog { names_again: Some(7), ..Catalog::small() }).await;
+    assert_eq!(refused.verdict(), Verdict::Refused);
+    assert!(refused.message.contains("but others"), "{}", refused.message);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_survey_under_a_lease_that_is_gone_is_fenced() {
     let (_world, coordinator, mut admin) = World::alone().await;
     create(&mut admin, "t", &[]).await;
@@ -159,7 +170,7 @@ async fn an_empty_source_is_completed_with_its_structure() {
     create(&mut admin, "t", &[]).await;
     let mut worker = Fake::register(&coordinator, 1).await;
     let lease = worker.claim_one().await;
-    let nothing = Catalog { stables: Vec::new(), normal_tables: 0, listed_again: None };
+    let nothing = Catalog { stables: Vec::new(), normal_tables: 0, ..Catalog::small() };
     assert_eq!(worker.survey(&lease, &nothing).await.verdict(), Verdict::Committed);
     assert_eq!(worker.work_until(&admin, "t", "completed").await, ["schema"]);
 }

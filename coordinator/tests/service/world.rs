@@ -276,6 +276,8 @@ pub(crate) struct Catalog {
     pub(crate) normal_tables: u64,
     /// What is listed at the end, if not the same.
     pub(crate) listed_again: Option<u64>,
+    /// The sum of names that the worker tells at the end; `None`: as an earlier one.
+    pub(crate) names_again: Option<u64>,
 }
 
 impl Catalog {
@@ -284,6 +286,7 @@ impl Catalog {
             stables: vec![("meters", 10, 50_000), ("sensors", 500, 4)],
             normal_tables: 2,
             listed_again: None,
+            names_again: None,
         }
     }
 
@@ -307,7 +310,8 @@ impl Catalog {
         }
         parts.extend(Self::stable("", self.normal_tables, 100));
         let subtables = self.listed_again.unwrap_or(subtables);
-        parts.push(Part::End(v1::SurveyEnd { subtables, normal_tables: self.normal_tables }));
+        let (normal_tables, names) = (self.normal_tables, self.names_again);
+        parts.push(Part::End(v1::SurveyEnd { subtables, normal_tables, names }));
         parts.into_iter().map(|part| v1::SurveyRequest { part: Some(part) }).collect()
     }
 

@@ -4,6 +4,7 @@
 use std::pin::pin;
 
 use futures_util::TryStreamExt;
+use tdferry_common::digest::NameSum;
 use tdferry_common::options::{Options, SchemaMode};
 use tdferry_common::port::{PortResult, Side, Source, Subtable};
 use tdferry_common::schema::{Extent, NormalTable, Stable};
@@ -15,7 +16,7 @@ use tokio::time::{Instant, interval_at, sleep_until};
 
 use crate::filter::Filter;
 use crate::lease::{Attempt, within};
-use crate::selection::{self, Listing, Selection};
+use crate::selection::{self, Listing, Selection, Taken};
 use crate::{fingerprint, period, sizing};
 
 /// Subtables in one message: with the longest names some 400 KB, a tenth of what gRPC takes by itself.
@@ -59,10 +60,11 @@ pub(super) async fn catalog(
         if !extents.silent(&attempt.spec.options, cutoff) {
             sleep_until(fixed + attempt.spec.options.excursion).await;
         }
-        told.select().await
+        let again = told.select().await?;
+        told.names(&again).await.map(|names| (names, again))
     };
-    let again = told.heard_meanwhile(ending).await?;
-    told.end(&again).await;
+    let (names, again) = told.heard_meanwhile(ending).await?;
+    told.end(&again, names).await;
     Ok(())
 }
 
@@ -99,6 +101,24 @@ impl Told<'_> {
         let mut filter = Filter::new(&self.attempt.spec.options);
         let select = selection::select(self.source, &mut filter, Listing::Always);
         within(limit, self.tries, Side::Source, select).await
+    }
+
+    /// Reads the names of everything selected once more.
+    async fn names(&self, again: &Selection) -> PortResult<NameSum> {
+        let mut filter = Filter::new(&self.attempt.spec.options);
+        let mut names = NameSum::default();
+        for Taken { stable, .. } in &again.stables {
+            let mut pages = self.source.subtables(&stable.name, false);
+            while let Some(page) = self.ask(pages.try_next()).await? {
+                for subtable in page {
+                    if filter.takes_subtable(&stable.name, &subtable.name) {
+                        names.add(&stable.name, &subtable.name);
+                    }
+                }
+            }
+        }
+        again.normal_tables.iter().for_each(|table| names.add("", &table.name));
+        Ok(names)
     }
 
     async fn say(&self, part: Part) {
@@ -214,10 +234,11 @@ impl Told<'_> {
     }
 
     /// What a second listing found: what was told must be what is there now.
-    async fn end(&self, again: &Selection) {
+    async fn end(&self, again: &Selection, names: NameSum) {
         let end = v1::SurveyEnd {
             subtables: again.stables.iter().filter_map(|taken| taken.tables).sum(),
             normal_tables: length(&again.normal_tables),
+            names: Some(names.value()),
         };
         self.say(Part::End(end)).await;
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tdferry_common::digest::NameSum;
 use tdferry_common::id::ShardId;
 use tdferry_common::shard::ShardState;
 use tdferry_common::testing::{Fault, FaultPlan, MemDatabase, Recipe};
@@ -24,6 +25,16 @@ impl Told {
     fn names(&self) -> BTreeMap<String, Vec<String>> {
         let names = |subtables: &[SurveySubtable]| subtables.iter().map(|one| one.name.clone()).collect();
         self.stables.iter().map(|(stable, subtables)| (stable.name.clone(), names(subtables))).collect()
+    }
+}
+
+impl Told {
+    fn sum(&self) -> u64 {
+        let mut sum = NameSum::default();
+        for (stable, names) in self.names() {
+            names.iter().for_each(|name| sum.add(&stable, name));
+        }
+        sum.value()
     }
 }
 
@@ -56,6 +67,7 @@ async fn a_survey_tells_every_table_once_the_normal_ones_last() {
     let told = survey(&stage).await;
     let held = stage.source.held();
     assert_eq!(told.stables.last().unwrap().0.name, "", "normal tables come last");
+    assert_eq!(told.end.names, Some(told.sum()), "the same names at the end");
     let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, table) in &held.tables {
         expected.entry(table.stable.clone().unwrap_or_default()).or_default().push(name.clone());
