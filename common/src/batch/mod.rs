@@ -7,6 +7,7 @@ mod block;
 mod builder;
 mod cell;
 mod gather;
+mod hashes;
 mod layout;
 pub mod literal;
 mod runs;
