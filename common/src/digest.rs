@@ -197,8 +197,7 @@ mod tests {
                 RowSum::of_block("t", &builder.finish().unwrap())
             };
             let cells = [&value, &other, &Value::Null];
-            let sums: Vec<_> =
-                cells.iter().flat_map(|one| cells.iter().map(|two| sum(one, two))).collect();
+            let sums: Vec<_> = cells.iter().flat_map(|one| cells.iter().map(|two| sum(one, two))).collect();
             for (n, one) in sums.iter().enumerate() {
                 assert!(sums.iter().skip(n + 1).all(|other| one != other), "{what}, {n}");
             }
@@ -214,7 +213,10 @@ mod tests {
             assert_eq!(row_hashes("t", &whole.slice(rows.clone())), hashes[rows]);
         }
         let run = |table: &str, rows| crate::batch::Run { table: table.into(), rows };
-        let runs = TableRuns { block: whole, runs: vec![run("t", 0..600), run("u", 600..601), run("t", 601..1_300)] };
+        let runs = TableRuns {
+            block: whole,
+            runs: vec![run("t", 0..600), run("u", 600..601), run("t", 601..1_300)],
+        };
         let of_runs = run_hashes(&runs);
         assert_eq!((&of_runs[..600], &of_runs[601..]), (&hashes[..600], &hashes[601..]));
         assert_ne!(of_runs[600], hashes[600]);

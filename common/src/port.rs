@@ -154,9 +154,42 @@ pub enum Tables<'a> {
     },
 }
 
+/// Tags and rows of a database, asked of both sides alike: so that one code counts, reads and compares either.
+#[async_trait]
+pub trait Rows: Send + Sync {
+    /// Which side it is.
+    fn side(&self) -> Side;
+
+    /// The tags of these subtables, in any order; a subtable that does not exist is left out.
+    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>>;
+
+    /// The rows of one table in a period, ascending by time.
+    fn read<'a>(
+        &'a self,
+        table: &'a str,
+        columns: Arc<[Column]>,
+        period: Period,
+    ) -> BoxStream<'a, PortResult<Block>>;
+
+    /// The rows of many subtables in a period. A table's rows may come in several runs, in any order of tables;
+    /// the block holds the stable's columns, without its name and tags.
+    fn read_many<'a>(
+        &'a self,
+        stable: &'a Stable,
+        names: &'a [String],
+        period: Period,
+    ) -> BoxStream<'a, PortResult<TableRuns>>;
+
+    /// Rows of these tables in a period.
+    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64>;
+
+    /// The same for each table by itself; tables without rows may be left out.
+    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>>;
+}
+
 /// A 2.x database that is read. Never written to.
 #[async_trait]
-pub trait Source: Send + Sync {
+pub trait Source: Rows {
     /// The server's version, such as `2.6.0.34`.
     async fn version(&self) -> PortResult<String>;
 
@@ -186,39 +219,13 @@ pub trait Source: Send + Sync {
     /// A stable's subtables in pages, each name once. `exact` asks for the extent of each where that is cheap.
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>>;
 
-    /// The tags of these subtables, in any order; a subtable that does not exist is left out.
-    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>>;
-
     /// The tags of all of a stable's subtables in pages, each subtable once.
     fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>>;
-
-    /// The rows of one table in a period, ascending by time.
-    fn read<'a>(
-        &'a self,
-        table: &'a str,
-        columns: Arc<[Column]>,
-        period: Period,
-    ) -> BoxStream<'a, PortResult<Block>>;
-
-    /// The rows of many subtables in a period. A table's rows may come in several runs, in any order of tables;
-    /// the block holds the stable's columns, without its name and tags.
-    fn read_many<'a>(
-        &'a self,
-        stable: &'a Stable,
-        names: &'a [String],
-        period: Period,
-    ) -> BoxStream<'a, PortResult<TableRuns>>;
-
-    /// Rows of these tables in a period.
-    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64>;
-
-    /// The same for each table by itself; tables without rows may be left out.
-    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>>;
 }
 
 /// A 3.x database that is written to.
 #[async_trait]
-pub trait Sink: Send + Sync {
+pub trait Sink: Rows {
     /// The server's version, such as `3.3.1.0`.
     async fn version(&self) -> PortResult<String>;
 
@@ -262,11 +269,11 @@ pub trait Sink: Send + Sync {
     /// Writes rows of many tables in as few statements as fit. All must exist; none is ever created.
     async fn write_many(&self, rows: &TableRuns) -> PortResult<()>;
 
-    /// Rows of these tables in a period.
-    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64>;
+    /// Gives subtables that are there the tags of these rows.
+    async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()>;
 
-    /// The same for each table by itself; tables without rows may be left out.
-    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>>;
+    /// Deletes the rows of one table in a period. Only ever called where a person asked for it.
+    async fn delete(&self, table: &str, period: Period) -> PortResult<()>;
 
     /// The period that the database keeps at this moment: rows outside are refused.
     async fn keeps(&self, precision: Precision) -> PortResult<Period>;

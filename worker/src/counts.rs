@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tdferry_common::port::{PortResult, Side, Sink, Source, Tables};
+use tdferry_common::port::{Rows, Tables};
 use tdferry_common::time::Period;
 
 use crate::lease::{Attempt, Worked};
@@ -10,58 +10,28 @@ use crate::lease::{Attempt, Worked};
 /// Names asked for in one count: keeps each answer well under a second on both sides.
 const NAMES: usize = 1_000;
 
-/// The side that counts.
-#[derive(Clone, Copy)]
-pub(crate) enum Counter<'a> {
-    Source(&'a dyn Source),
-    Sink(&'a dyn Sink),
-}
-
-impl Counter<'_> {
-    const fn side(self) -> Side {
-        match self {
-            Self::Source(_) => Side::Source,
-            Self::Sink(_) => Side::Sink,
-        }
-    }
-
-    async fn count(self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
-        match self {
-            Self::Source(source) => source.count(tables, period).await,
-            Self::Sink(sink) => sink.count(tables, period).await,
-        }
-    }
-
-    async fn count_each(self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
-        match self {
-            Self::Source(source) => source.count_each(tables, period).await,
-            Self::Sink(sink) => sink.count_each(tables, period).await,
-        }
-    }
-}
-
 /// Rows of the shard's tables in a period.
-pub(crate) async fn all(attempt: &Attempt, counter: Counter<'_>, period: Period) -> Worked<u64> {
-    let mut rows = 0_u64;
+pub(crate) async fn all(attempt: &Attempt, rows: &dyn Rows, period: Period) -> Worked<u64> {
+    let mut counted = 0_u64;
     for tables in asked(attempt) {
-        let question = || counter.count(tables, period);
-        rows = rows.saturating_add(attempt.ask("counting rows", counter.side(), question).await?);
+        let question = || rows.count(tables, period);
+        counted = counted.saturating_add(attempt.ask("counting rows", rows.side(), question).await?);
     }
-    Ok(rows)
+    Ok(counted)
 }
 
 /// Rows of each of the shard's tables in a period; a table without rows may be left out.
 pub(crate) async fn each(
     attempt: &Attempt,
-    counter: Counter<'_>,
+    rows: &dyn Rows,
     period: Period,
 ) -> Worked<BTreeMap<String, u64>> {
-    let mut rows = BTreeMap::new();
+    let mut counted = BTreeMap::new();
     for tables in asked(attempt) {
-        let question = || counter.count_each(tables, period);
-        rows.append(&mut attempt.ask("counting rows by table", counter.side(), question).await?);
+        let question = || rows.count_each(tables, period);
+        counted.append(&mut attempt.ask("counting rows by table", rows.side(), question).await?);
     }
-    Ok(rows)
+    Ok(counted)
 }
 
 /// Normal tables are asked one by one: no query spans them.

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tdferry_common::batch::{Block, TableRuns, TagRow};
-use tdferry_common::port::{Connector, PortError, PortResult, Side, Sink, Source, Tables};
-use tdferry_common::schema::{Database, NormalTable, Stable};
+use tdferry_common::port::{Connector, PortError, PortResult, Rows, Side, Sink, Source, Tables};
+use tdferry_common::schema::{Column, Database, NormalTable, Stable};
 use tdferry_common::spec::Spec;
 use tdferry_common::testing::{MemConnector, MemSink, MemSource};
 use tdferry_common::time::{Period, Precision};
@@ -121,12 +123,12 @@ struct SlowSink {
 }
 
 /// Rows of tables on their way to the sink.
-enum Rows {
+enum Going {
     One(String, Block),
     Many(TableRuns),
 }
 
-impl Rows {
+impl Going {
     async fn write(&self, sink: &MemSink) -> PortResult<()> {
         match self {
             Self::One(table, block) => sink.write(table, block).await,
@@ -151,7 +153,7 @@ impl Rows {
 
 impl SlowSink {
     /// A write goes on when its caller gives up: a timeout of the client does not stop the server.
-    async fn write_all(&self, rows: Rows) -> PortResult<()> {
+    async fn write_all(&self, rows: Going) -> PortResult<()> {
         let places = rows.places();
         let (inner, calls) = (self.inner.clone(), Arc::clone(&self.calls));
         let writing = tokio::spawn(async move {
@@ -230,11 +232,52 @@ impl Sink for SlowSink {
     }
 
     async fn write(&self, table: &str, block: &Block) -> PortResult<()> {
-        self.write_all(Rows::One(table.to_owned(), block.clone())).await
+        self.write_all(Going::One(table.to_owned(), block.clone())).await
     }
 
     async fn write_many(&self, rows: &TableRuns) -> PortResult<()> {
-        self.write_all(Rows::Many(rows.clone())).await
+        self.write_all(Going::Many(rows.clone())).await
+    }
+
+    async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
+        slow!(self, self.inner.set_tags(stable, rows))
+    }
+
+    async fn delete(&self, table: &str, period: Period) -> PortResult<()> {
+        slow!(self, self.inner.delete(table, period))
+    }
+
+    async fn keeps(&self, precision: Precision) -> PortResult<Period> {
+        slow!(self, self.inner.keeps(precision))
+    }
+}
+
+#[async_trait]
+impl Rows for SlowSink {
+    fn side(&self) -> Side {
+        Side::Sink
+    }
+
+    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
+        slow!(self, self.inner.tags(stable, names))
+    }
+
+    fn read<'a>(
+        &'a self,
+        table: &'a str,
+        columns: Arc<[Column]>,
+        period: Period,
+    ) -> BoxStream<'a, PortResult<Block>> {
+        slowly(&self.calls, self.inner.read(table, columns, period))
+    }
+
+    fn read_many<'a>(
+        &'a self,
+        stable: &'a Stable,
+        names: &'a [String],
+        period: Period,
+    ) -> BoxStream<'a, PortResult<TableRuns>> {
+        slowly(&self.calls, self.inner.read_many(stable, names, period))
     }
 
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
@@ -244,8 +287,16 @@ impl Sink for SlowSink {
     async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
         slow!(self, self.inner.count_each(tables, period))
     }
+}
 
-    async fn keeps(&self, precision: Precision) -> PortResult<Period> {
-        slow!(self, self.inner.keeps(precision))
-    }
+/// Each block takes its time.
+fn slowly<'a, Item: Send + 'a>(
+    calls: &'a Calls,
+    blocks: BoxStream<'a, PortResult<Item>>,
+) -> BoxStream<'a, PortResult<Item>> {
+    let passing = move |item| async move {
+        calls.pass().await;
+        item
+    };
+    blocks.then(passing).boxed()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tdferry_common::batch::{Block, TableRuns, TagRow};
-use tdferry_common::port::{PortResult, Source, Subtable, Tables};
+use tdferry_common::port::{PortResult, Rows, Side, Source, Subtable, Tables};
 use tdferry_common::schema::{Column, Database, Extent, NormalTable, Stable};
 use tdferry_common::testing::MemSource;
 use tdferry_common::time::Period;
@@ -127,12 +127,19 @@ impl Source for SlowSource {
         self.inner.subtables(stable, exact)
     }
 
-    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
-        slow!(self, self.inner.tags(stable, names))
-    }
-
     fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
         self.inner.all_tags(stable)
+    }
+}
+
+#[async_trait]
+impl Rows for SlowSource {
+    fn side(&self) -> Side {
+        Side::Source
+    }
+
+    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
+        slow!(self, self.inner.tags(stable, names))
     }
 
     fn read<'a>(

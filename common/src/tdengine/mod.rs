@@ -12,6 +12,7 @@ mod known;
 mod nodelay;
 mod pool;
 mod reader;
+mod reading;
 mod rows;
 mod server;
 mod sink;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
 
 use super::catalog::{self, describe};
@@ -13,13 +14,14 @@ use super::errors::{Failure, may_be_stale};
 use super::insert::{Insert, statements};
 use super::known::Known;
 use super::pool::{Pool, QUERY_TIMEOUT};
+use super::reading;
 use super::rows::{Table, number, table, text};
 use super::server;
 use super::sql::{self, Names};
 use crate::batch::{Block, Cell, TableRuns, TagRow, Value};
 use crate::ddl;
-use crate::port::{PortError, PortResult, Side, Sink, Tables};
-use crate::schema::{Database, NormalTable, Stable};
+use crate::port::{PortError, PortResult, Rows, Side, Sink, Tables};
+use crate::schema::{Column, Database, NormalTable, Stable};
 use crate::server::Server;
 use crate::time::{Period, Precision};
 
@@ -147,6 +149,58 @@ fn unsigned(value: Option<&Value>) -> u64 {
 }
 
 #[async_trait]
+impl Rows for TdSink {
+    fn side(&self) -> Side {
+        SIDE
+    }
+
+    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
+        // without the word, 3.x reads rows and leaves out who has none
+        let path = NAMES.path(&self.database, &stable.name);
+        let select = format!("select tags tbname,{} from {path}", NAMES.list(&stable.tags));
+        reading::tags(&self.admin, &select, names, NAMES_BYTES).await
+    }
+
+    fn read<'a>(
+        &'a self,
+        table: &'a str,
+        columns: Arc<[Column]>,
+        period: Period,
+    ) -> BoxStream<'a, PortResult<Block>> {
+        reading::read(&self.admin, &self.database, table, columns, period)
+    }
+
+    fn read_many<'a>(
+        &'a self,
+        stable: &'a Stable,
+        names: &'a [String],
+        period: Period,
+    ) -> BoxStream<'a, PortResult<TableRuns>> {
+        reading::read_many(&self.admin, &self.database, stable, names, period, NAMES_BYTES)
+    }
+
+    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        let answers = self.counts("count(*)", "", tables, period).await?;
+        Ok(answers.iter().map(|answer| unsigned(answer.single())).sum())
+    }
+
+    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
+        if let Tables::One { name } = tables {
+            return Ok(BTreeMap::from([(name.to_owned(), self.count(tables, period).await?)]));
+        }
+        let group = format!(" partition by tbname interval({COUNT_WINDOW})");
+        let answers = self.counts("tbname, count(*)", &group, tables, period).await?;
+        let mut counts = BTreeMap::new();
+        for row in answers.iter().flat_map(|answer| &answer.rows) {
+            if let Some(name) = row.first().and_then(text) {
+                *counts.entry(name).or_default() += unsigned(row.get(1));
+            }
+        }
+        Ok(counts)
+    }
+}
+
+#[async_trait]
 impl Sink for TdSink {
     async fn version(&self) -> PortResult<String> {
         self.admin.version().await.map(str::to_owned)
@@ -257,24 +311,22 @@ impl Sink for TdSink {
         Ok(())
     }
 
-    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
-        let answers = self.counts("count(*)", "", tables, period).await?;
-        Ok(answers.iter().map(|answer| unsigned(answer.single())).sum())
-    }
-
-    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
-        if let Tables::One { name } = tables {
-            return Ok(BTreeMap::from([(name.to_owned(), self.count(tables, period).await?)]));
-        }
-        let group = format!(" partition by tbname interval({COUNT_WINDOW})");
-        let answers = self.counts("tbname, count(*)", &group, tables, period).await?;
-        let mut counts = BTreeMap::new();
-        for row in answers.iter().flat_map(|answer| &answer.rows) {
-            if let Some(name) = row.first().and_then(text) {
-                *counts.entry(name).or_default() += unsigned(row.get(1));
+    async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
+        let invalid = |message| PortError::Invalid { side: SIDE, message };
+        for row in rows {
+            for sql in ddl::set_tags(&self.database, stable, row).map_err(invalid)? {
+                self.define(sql).await?;
             }
         }
-        Ok(counts)
+        Ok(())
+    }
+
+    async fn delete(&self, table: &str, period: Period) -> PortResult<()> {
+        // 3.x deletes by its own name of a table's first column, which `_c0` is not
+        let first = describe(&self.admin, NAMES, &self.database, table).await?.columns.into_iter().next();
+        let within = first.map(|first| NAMES.within(&first.name, period)).unwrap_or_default();
+        let path = NAMES.path(&self.database, table);
+        self.define(format!("delete from {path}{}", sql::filter(&[&within]))).await
     }
 
     async fn keeps(&self, precision: Precision) -> PortResult<Period> {

@@ -8,13 +8,13 @@ use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::catalog::{self, describe};
-use super::conn::ResultRows;
 use super::pool::Pool;
+use super::reading::{self, blocks, tag_rows};
 use super::rows::{Table, number, table, text};
 use super::server;
 use super::sql::{self, Names};
 use crate::batch::{Block, TableRuns, TagRow};
-use crate::port::{PortError, PortResult, Side, Source, Subtable, Tables};
+use crate::port::{PortError, PortResult, Rows, Side, Source, Subtable, Tables};
 use crate::schema::{Column, Database, Extent, NormalTable, Stable};
 use crate::server::Server;
 use crate::time::Period;
@@ -153,19 +153,50 @@ fn unsigned(value: Option<&crate::batch::Value>) -> u64 {
     value.and_then(number).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
 }
 
-/// The blocks of a query that is put together and sent when the first one is asked for.
-fn blocks<'a>(
-    pool: &'a Arc<Pool>,
-    sql: impl Fn(Names) -> String + Send + Sync + 'a,
-) -> BoxStream<'a, PortResult<Block>> {
-    let open = async move {
-        let rows = pool.query(&sql(Names::of(pool.version().await?))).await?;
-        let next = async |mut rows: Box<ResultRows>| -> PortResult<_> {
-            Ok(rows.next().await?.map(|block| (block, rows)))
-        };
-        Ok::<_, PortError>(stream::try_unfold(Box::new(rows), next))
-    };
-    stream::once(open).try_flatten().boxed()
+#[async_trait]
+impl Rows for TdSource {
+    fn side(&self) -> Side {
+        SIDE
+    }
+
+    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
+        let tags = self.names().await?.list(&stable.tags);
+        let select = format!("select tbname,{tags} from {}", self.path(&stable.name).await?);
+        reading::tags(&self.pool, &select, names, sql::SHORT_SQL).await
+    }
+
+    fn read<'a>(
+        &'a self,
+        table: &'a str,
+        columns: Arc<[Column]>,
+        period: Period,
+    ) -> BoxStream<'a, PortResult<Block>> {
+        reading::read(&self.pool, &self.database, table, columns, period)
+    }
+
+    fn read_many<'a>(
+        &'a self,
+        stable: &'a Stable,
+        names: &'a [String],
+        period: Period,
+    ) -> BoxStream<'a, PortResult<TableRuns>> {
+        reading::read_many(&self.pool, &self.database, stable, names, period, sql::SHORT_SQL)
+    }
+
+    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        let answers = self.counts("count(*)", "", tables, period).await?;
+        // over nothing 2.x answers no row at all
+        Ok(answers.iter().map(|answer| unsigned(answer.single())).sum())
+    }
+
+    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
+        if let Tables::One { name } = tables {
+            return Ok(BTreeMap::from([(name.to_owned(), self.count(tables, period).await?)]));
+        }
+        let answers = self.counts("count(*)", " group by tbname", tables, period).await?;
+        let named = |row: &Vec<crate::batch::Value>| Some((text(row.get(1)?)?, unsigned(row.first())));
+        Ok(answers.iter().flat_map(|answer| answer.rows.iter().filter_map(named)).collect())
+    }
 }
 
 #[async_trait]
@@ -273,20 +304,6 @@ impl Source for TdSource {
         stream::once(pages).try_flatten().boxed()
     }
 
-    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
-        let tags = self.names().await?.list(&stable.tags);
-        let select = format!("select tbname,{tags} from {}", self.path(&stable.name).await?);
-        let mut found = Vec::with_capacity(names.len());
-        for piece in sql::pieces(names, select.len() + 32, sql::SHORT_SQL) {
-            let named = sql::filter(&[&sql::named(&names[piece])]);
-            let mut rows = self.pool.query(&format!("{select}{named}")).await?;
-            while let Some(block) = rows.next().await? {
-                found.extend(tag_rows(&block));
-            }
-        }
-        Ok(found)
-    }
-
     fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
         let select = |names: Names| {
             let path = names.path(&self.database, &stable.name);
@@ -294,73 +311,6 @@ impl Source for TdSource {
         };
         blocks(&self.pool, select).map_ok(|block| tag_rows(&block)).boxed()
     }
-
-    fn read<'a>(
-        &'a self,
-        table: &'a str,
-        columns: Arc<[Column]>,
-        period: Period,
-    ) -> BoxStream<'a, PortResult<Block>> {
-        blocks(&self.pool, move |names| {
-            let within = columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default();
-            let path = names.path(&self.database, table);
-            format!("select {} from {path}{}", names.list(&columns), sql::filter(&[&within]))
-        })
-    }
-
-    fn read_many<'a>(
-        &'a self,
-        stable: &'a Stable,
-        names: &'a [String],
-        period: Period,
-    ) -> BoxStream<'a, PortResult<TableRuns>> {
-        let select = |names: Names| {
-            let columns = names.list(&stable.columns);
-            format!("select tbname,{columns} from {}", names.path(&self.database, &stable.name))
-        };
-        let within = move |names: Names| {
-            stable.columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default()
-        };
-        // backticks only make it longer
-        let rest = select(Names::Quoted).len() + within(Names::Quoted).len() + 32;
-        stream::iter(sql::pieces(names, rest, sql::SHORT_SQL))
-            .flat_map(move |piece| {
-                let named = sql::named(&names[piece]);
-                blocks(&self.pool, move |names| {
-                    format!("{}{}", select(names), sql::filter(&[&named, &within(names)]))
-                })
-            })
-            .map(|block| {
-                let invalid = |message: String| PortError::Invalid { side: SIDE, message };
-                TableRuns::from_named(block?).map_err(|bad| invalid(format!("reading many subtables: {bad}")))
-            })
-            .boxed()
-    }
-
-    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
-        let answers = self.counts("count(*)", "", tables, period).await?;
-        // over nothing 2.x answers no row at all
-        Ok(answers.iter().map(|answer| unsigned(answer.single())).sum())
-    }
-
-    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
-        if let Tables::One { name } = tables {
-            return Ok(BTreeMap::from([(name.to_owned(), self.count(tables, period).await?)]));
-        }
-        let answers = self.counts("count(*)", " group by tbname", tables, period).await?;
-        let named = |row: &Vec<crate::batch::Value>| Some((text(row.get(1)?)?, unsigned(row.first())));
-        Ok(answers.iter().flat_map(|answer| answer.rows.iter().filter_map(named)).collect())
-    }
-}
-
-/// From `tbname, tag, …`.
-fn tag_rows(block: &Block) -> Vec<TagRow> {
-    let row = |row: usize| {
-        let name = text(&block.cell(row, 0).to_value())?;
-        let tags = (1..block.columns().len()).map(|tag| block.cell(row, tag).to_value()).collect();
-        Some(TagRow { name, tags })
-    };
-    (0..block.rows()).filter_map(row).collect()
 }
 
 fn page(block: &Block, extents: Option<&BTreeMap<String, Extent>>) -> PortResult<Vec<Subtable>> {

@@ -30,6 +30,8 @@ pub enum Call {
     MissingSubtables,
     Write,
     WriteMany,
+    SetTags,
+    Delete,
     Keeps,
 }
 

@@ -11,6 +11,7 @@ mod database;
 mod fault;
 mod generate;
 mod query;
+mod rows;
 mod server;
 mod sink;
 mod source;

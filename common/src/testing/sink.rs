@@ -1,6 +1,5 @@
 //! The in-memory sink: the port's methods over a [`MemServer`], as strict as the real ones should be.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +8,7 @@ use super::call::Call;
 use super::database::MemDatabase;
 use super::server::{MemServer, State};
 use crate::batch::{Block, TableRuns, TagRow};
-use crate::port::{PortResult, Sink, Tables};
+use crate::port::{PortResult, Sink};
 use crate::schema::{Database, NormalTable, Stable};
 use crate::time::{Period, Precision};
 
@@ -21,7 +20,7 @@ const NAME: &str = "target";
 /// A sink in memory.
 #[derive(Debug, Clone)]
 pub struct MemSink {
-    server: Arc<MemServer>,
+    pub(super) server: Arc<MemServer>,
 }
 
 impl MemSink {
@@ -128,12 +127,29 @@ impl Sink for MemSink {
         self.server.call(Call::WriteMany, write).await
     }
 
-    async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
-        self.server.call(Call::Count, |state| state.count(tables, period)).await
+    async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
+        let set = |state: &mut State| {
+            state.stable(&stable.name)?;
+            for row in rows {
+                state.table(&row.name)?;
+                if let Some(table) = state.database_mut()?.tables.get_mut(&row.name) {
+                    table.tags.clone_from(&row.tags);
+                }
+            }
+            Ok(())
+        };
+        self.server.call(Call::SetTags, set).await
     }
 
-    async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
-        self.server.call(Call::CountEach, |state| state.count_each(tables, period)).await
+    async fn delete(&self, table: &str, period: Period) -> PortResult<()> {
+        let delete = |state: &mut State| {
+            state.table(table)?;
+            if let Some(table) = state.database_mut()?.tables.get_mut(table) {
+                table.rows.retain(|ts, _| !period.contains(*ts));
+            }
+            Ok(())
+        };
+        self.server.call(Call::Delete, delete).await
     }
 
     async fn keeps(&self, _precision: Precision) -> PortResult<Period> {

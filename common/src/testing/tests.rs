@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use super::conformance::Rig;
 use super::*;
 use crate::batch::{BlockBuilder, Value};
-use crate::port::{PortError, Sink, Source, Tables};
+use crate::port::{PortError, Rows, Sink, Source, Tables};
 use crate::time::{Period, Precision};
 
 struct InMemory {

@@ -52,15 +52,15 @@ async fn agree(copy: &Copy) -> Worked<bool> {
 }
 
 async fn count_once(copy: &Copy) -> Worked<Totals> {
-    let source_counted = counts::all(&copy.attempt, copy.source(), copy.period()).await?;
-    let target_counted = counts::all(&copy.attempt, copy.sink(), copy.period()).await?;
+    let source_counted = counts::all(&copy.attempt, copy.source.as_ref(), copy.period()).await?;
+    let target_counted = counts::all(&copy.attempt, copy.sink.as_ref(), copy.period()).await?;
     let totals = Totals { source_counted, target_counted, expired: 0, ..copy.attempt.ledger.totals() };
     if totals.agree() || totals.source_counted >= totals.read {
         return Ok(totals);
     }
     let Some(rest) = out_of_reach(copy).await? else { return Ok(totals) };
-    let rest_source = counts::all(&copy.attempt, copy.source(), rest).await?;
-    let rest_target = counts::all(&copy.attempt, copy.sink(), rest).await?;
+    let rest_source = counts::all(&copy.attempt, copy.source.as_ref(), rest).await?;
+    let rest_target = counts::all(&copy.attempt, copy.sink.as_ref(), rest).await?;
     Ok(verdict::with_expired(totals, rest_source, rest_target).unwrap_or(totals))
 }
 
@@ -74,8 +74,8 @@ async fn out_of_reach(copy: &Copy) -> Worked<Option<Period>> {
 }
 
 async fn both(copy: &Copy) -> Worked<(Counted, Counted)> {
-    let source = counts::each(&copy.attempt, copy.source(), copy.period()).await?;
-    Ok((source, counts::each(&copy.attempt, copy.sink(), copy.period()).await?))
+    let source = counts::each(&copy.attempt, copy.source.as_ref(), copy.period()).await?;
+    Ok((source, counts::each(&copy.attempt, copy.sink.as_ref(), copy.period()).await?))
 }
 
 async fn copy_again(copy: &Copy, source: &Counted, target: &Counted) -> Worked<()> {

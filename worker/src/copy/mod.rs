@@ -16,7 +16,7 @@ use tdferry_common::port::{Sink, Source};
 use tdferry_common::shard::Density;
 use tdferry_common::time::Period;
 
-use crate::counts::{self, Counter};
+use crate::counts;
 use crate::create;
 use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::structure::Layout;
@@ -72,7 +72,7 @@ impl Copy {
         if !begins {
             return Ok(());
         }
-        let before = counts::all(attempt, Counter::Sink(sink.as_ref()), attempt.shard().period).await?;
+        let before = counts::all(attempt, sink.as_ref(), attempt.shard().period).await?;
         attempt.ledger.advance(|_, totals| totals.before = Some(before));
         attempt.ledger.settle().await;
         Ok(())
@@ -108,14 +108,6 @@ impl Copy {
             })
         })
         .await
-    }
-
-    fn source(&self) -> Counter<'_> {
-        Counter::Source(self.source.as_ref())
-    }
-
-    fn sink(&self) -> Counter<'_> {
-        Counter::Sink(self.sink.as_ref())
     }
 
     fn period(&self) -> Period {

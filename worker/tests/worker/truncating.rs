@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tdferry_common::batch::{Block, TableRuns, TagRow};
-use tdferry_common::port::{Connector, PortResult, Sink, Source, Subtable, Tables};
+use tdferry_common::port::{Connector, PortResult, Rows, Side, Sink, Source, Subtable, Tables};
 use tdferry_common::schema::{Column, Database, Extent, NormalTable, Stable};
 use tdferry_common::spec::Spec;
 use tdferry_common::time::Period;
@@ -86,12 +86,19 @@ impl Source for Cut {
         self.inner.subtables(stable, exact)
     }
 
-    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
-        self.inner.tags(stable, names).await
-    }
-
     fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
         self.inner.all_tags(stable)
+    }
+}
+
+#[async_trait]
+impl Rows for Cut {
+    fn side(&self) -> Side {
+        self.inner.side()
+    }
+
+    async fn tags(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<TagRow>> {
+        self.inner.tags(stable, names).await
     }
 
     fn read<'a>(

@@ -64,7 +64,10 @@ macro_rules! ports_conform {
                 an_unknown_column_is_never_dropped_silently
                 a_missing_table_is_never_created_by_a_write
                 rows_the_target_cannot_keep_are_refused_whole
-                written_rows_are_counted_over_half_open_periods);
+                written_rows_are_counted_over_half_open_periods
+                what_was_written_is_read_back_as_it_is
+                tags_are_told_and_changed_one_subtable_at_a_time
+                only_the_rows_of_a_period_are_deleted);
         }
     };
     (@each $rig:expr; $part:ident: $($check:ident)*) => {

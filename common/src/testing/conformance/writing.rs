@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Rig;
+use super::{Rig, collect, collect_many};
 use crate::batch::{Block, BlockBuilder, Run, TableRuns, TagRow, Value};
 use crate::port::{PortError, PortResult, RefusedRow, Sink, Tables};
 use crate::schema::{Column, DataType, NormalTable, Stable};
@@ -320,5 +320,78 @@ pub async fn written_rows_are_counted_over_half_open_periods(rig: &dyn Rig) -> P
             assert_eq!(each, wanted, "{stable:?} in {period}");
         }
     }
+    Ok(())
+}
+
+/// By one table and by many, every type and NULL, whole and over a period.
+pub async fn what_was_written_is_read_back_as_it_is(rig: &dyn Rig) -> PortResult<()> {
+    let held = held();
+    let sink = rig.sink().await;
+    create(&*sink, &held).await?;
+    for (name, table) in held.tables.iter().filter(|(_, table)| !table.rows.is_empty()) {
+        sink.write(name, &block_of(&held, table)?).await?;
+        let (first, last) = (table.rows.keys().next(), table.rows.keys().next_back());
+        let (after, last) = (first.copied().unwrap_or(0) + 1, last.copied().unwrap_or(0));
+        let inside = Period { from: after, to: last.max(after) };
+        for period in [Period::ALL, inside] {
+            let wanted = table.rows_in(period).map(|(ts, row)| (*ts, row.clone())).collect();
+            let told = collect(sink.read(name, Arc::clone(&table.columns), period)).await?;
+            assert_eq!(told, wanted, "{name:?} in {period}");
+        }
+    }
+    for stable in held.stables.values() {
+        let names: Vec<String> = held.subtables_of(&stable.name).map(|(name, _)| name.clone()).collect();
+        let some = &names[..names.len() / 2];
+        let told = collect_many(sink.read_many(stable, some, Period::ALL)).await?;
+        let wanted = held
+            .subtables_of(&stable.name)
+            .filter(|(name, table)| some.contains(name) && !table.rows.is_empty());
+        assert_eq!(
+            told,
+            wanted.map(|(name, table)| (name.clone(), table.rows.clone())).collect(),
+            "{:?}",
+            stable.name
+        );
+    }
+    Ok(())
+}
+
+/// Of those asked for that are there, of every type and NULL, and others' stay as they are.
+pub async fn tags_are_told_and_changed_one_subtable_at_a_time(rig: &dyn Rig) -> PortResult<()> {
+    let mut held = held();
+    held.tables.values_mut().for_each(|table| table.rows.clear());
+    let sink = rig.sink().await;
+    create(&*sink, &held).await?;
+    for stable in held.stables.clone().values() {
+        let rows = tag_rows(&held, &stable.name);
+        let mut names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
+        names.push("not there".into());
+        let mut told = sink.tags(stable, &names).await?;
+        told.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(told, rows, "{:?}", stable.name);
+        let (Some(changed), Some(like)) = (rows.first(), rows.last()) else { continue };
+        let changed = TagRow { name: changed.name.clone(), tags: like.tags.clone() };
+        sink.set_tags(stable, std::slice::from_ref(&changed)).await?;
+        if let Some(table) = held.tables.get_mut(&changed.name) {
+            table.tags = changed.tags;
+        }
+    }
+    assert_sunk(rig, &held).await;
+    Ok(())
+}
+
+/// Half open, of one table.
+pub async fn only_the_rows_of_a_period_are_deleted(rig: &dyn Rig) -> PortResult<()> {
+    let mut held = plain();
+    let rows: Vec<_> = (0..40).map(|n| plain_row(TS + n, n, "x")).collect();
+    let sink = rig.sink().await;
+    create(&*sink, &held).await?;
+    sink.write("t", &plain_block(&held, &rows)?).await?;
+    for period in [Period { from: TS + 3, to: TS + 4 }, Period { from: TS + 10, to: TS + 20 }] {
+        sink.delete("t", period).await?;
+    }
+    let kept = rows.iter().enumerate().filter(|(n, _)| *n != 3 && !(10..20).contains(n));
+    kept.for_each(|(_, row)| held.put_row("t", row.clone()));
+    assert_sunk(rig, &held).await;
     Ok(())
 }

@@ -1,0 +1,108 @@
+//! Reading rows and tags, as servers of both lines answer it.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+use super::conn::ResultRows;
+use super::pool::Pool;
+use super::rows::text;
+use super::sql::{self, Names};
+use crate::batch::{Block, TableRuns, TagRow};
+use crate::port::{PortError, PortResult};
+use crate::schema::{Column, Stable};
+use crate::time::Period;
+
+/// The blocks of a query that is put together and sent when the first one is asked for.
+pub(super) fn blocks<'a>(
+    pool: &'a Arc<Pool>,
+    sql: impl Fn(Names) -> String + Send + Sync + 'a,
+) -> BoxStream<'a, PortResult<Block>> {
+    let open = async move {
+        let rows = pool.query(&sql(Names::of(pool.version().await?))).await?;
+        let next = async |mut rows: Box<ResultRows>| -> PortResult<_> {
+            Ok(rows.next().await?.map(|block| (block, rows)))
+        };
+        Ok::<_, PortError>(stream::try_unfold(Box::new(rows), next))
+    };
+    stream::once(open).try_flatten().boxed()
+}
+
+/// The rows of one table.
+pub(super) fn read<'a>(
+    pool: &'a Arc<Pool>,
+    database: &'a str,
+    table: &'a str,
+    columns: Arc<[Column]>,
+    period: Period,
+) -> BoxStream<'a, PortResult<Block>> {
+    blocks(pool, move |names| {
+        let within = columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default();
+        format!(
+            "select {} from {}{}",
+            names.list(&columns),
+            names.path(database, table),
+            sql::filter(&[&within])
+        )
+    })
+}
+
+/// The rows of many subtables, with statements of at most so many bytes.
+pub(super) fn read_many<'a>(
+    pool: &'a Arc<Pool>,
+    database: &'a str,
+    stable: &'a Stable,
+    names: &'a [String],
+    period: Period,
+    most_bytes: usize,
+) -> BoxStream<'a, PortResult<TableRuns>> {
+    let select = move |names: Names| {
+        let columns = names.list(&stable.columns);
+        format!("select tbname,{columns} from {}", names.path(database, &stable.name))
+    };
+    let within = move |names: Names| {
+        stable.columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default()
+    };
+    // backticks only make it longer
+    let rest = select(Names::Quoted).len() + within(Names::Quoted).len() + 32;
+    let side = pool.side();
+    stream::iter(sql::pieces(names, rest, most_bytes))
+        .flat_map(move |piece| {
+            let named = sql::named(&names[piece]);
+            blocks(pool, move |names| format!("{}{}", select(names), sql::filter(&[&named, &within(names)])))
+        })
+        .map(move |block| {
+            let invalid = |message: String| PortError::Invalid { side, message };
+            TableRuns::from_named(block?).map_err(|bad| invalid(format!("reading many subtables: {bad}")))
+        })
+        .boxed()
+}
+
+/// What `select` answers for these subtables: their names, then their tags.
+pub(super) async fn tags(
+    pool: &Arc<Pool>,
+    select: &str,
+    names: &[String],
+    most_bytes: usize,
+) -> PortResult<Vec<TagRow>> {
+    let mut found = Vec::with_capacity(names.len());
+    for piece in sql::pieces(names, select.len() + 32, most_bytes) {
+        let named = sql::filter(&[&sql::named(&names[piece])]);
+        let mut rows = pool.query(&format!("{select}{named}")).await?;
+        while let Some(block) = rows.next().await? {
+            found.extend(tag_rows(&block));
+        }
+    }
+    Ok(found)
+}
+
+/// From `tbname, tag, …`.
+pub(super) fn tag_rows(block: &Block) -> Vec<TagRow> {
+    let row = |row: usize| {
+        let name = text(&block.cell(row, 0).to_value())?;
+        let tags = (1..block.columns().len()).map(|tag| block.cell(row, tag).to_value()).collect();
+        Some(TagRow { name, tags })
+    };
+    (0..block.rows()).filter_map(row).collect()
+}
