@@ -14,7 +14,7 @@ pub(crate) struct Asked {
     /// The task's name [default: the source's database]
     #[arg(long)]
     name: Option<String>,
-    /// history, realtime or both
+    /// history, realtime, both, or verify: only compare
     #[arg(long)]
     mode: Option<String>,
     /// always: create the structure first; none: the target has it; only: no rows
@@ -35,6 +35,9 @@ pub(crate) struct Asked {
     /// Only these tables: {table} or {stable}.{table}, a comma list, or @FILE
     #[arg(long, value_name = "LIST")]
     tables: Option<String>,
+    /// count, digest or sample:P: how to prove that it arrived
+    #[arg(long, value_name = "HOW")]
+    verify: Option<String>,
     /// Any other option of a task
     #[arg(short = 'o', long = "option", value_name = "KEY=VALUE", value_parser = pair)]
     options: Vec<(String, String)>,
@@ -58,6 +61,7 @@ impl Asked {
             ("unit", &self.unit),
             ("stables", &self.stables),
             ("tables", &self.tables),
+            ("verify", &self.verify),
         ];
         for (key, value) in named {
             if let Some(value) = value

@@ -10,6 +10,7 @@ const TOUR: &str = "\
 Try it:            tdferry demo
 Before it:         tdferry check --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
 One migration:     tdferry run --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
+Compared only:     tdferry verify --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
 A cluster:         tdferry coordinator --store etcd://e1:2379,e2:2379,e3:2379
                    tdferry worker --coordinator http://c1:7410,http://c2:7410 --label dc=a
                    tdferry task create -f task.toml && tdferry task watch migrate-power";
@@ -26,6 +27,8 @@ pub struct Cli {
 enum Command {
     Check(Box<check::CheckArgs>),
     Run(Box<run::RunArgs>),
+    Verify(Box<run::VerifyArgs>),
+    Repair(task::RepairArgs),
     Demo(demo::DemoArgs),
     Coordinator(coordinator::CoordinatorArgs),
     Worker(worker::WorkerArgs),
@@ -61,6 +64,8 @@ impl Cli {
         match self.command {
             Command::Check(args) => Box::pin(check::check(*args, &quiet)).await,
             Command::Run(args) => Box::pin(run::run(*args, &quiet)).await,
+            Command::Verify(args) => Box::pin(run::verify(*args, &quiet)).await,
+            Command::Repair(args) => Box::pin(task::repair(args)).await,
             Command::Demo(args) => Box::pin(demo::demo(args, &quiet)).await,
             Command::Coordinator(args) => Box::pin(coordinator::coordinator(args, &log)).await,
             Command::Worker(args) => Box::pin(worker::worker(args, &log)).await,

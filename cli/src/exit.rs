@@ -21,6 +21,8 @@ pub enum Exit {
     Cluster,
     /// A check found what would lose data or block.
     Hazard,
+    /// All compared, and the target differs from the source.
+    Differs,
 }
 
 impl Exit {
@@ -35,6 +37,7 @@ impl Exit {
             Self::Interrupted => 5,
             Self::Cluster => 6,
             Self::Hazard => 7,
+            Self::Differs => 8,
         }
     }
 }
@@ -48,7 +51,7 @@ impl From<Exit> for ExitCode {
 /// Shown under every command's help.
 pub const HELP: &str = "Exit codes: 0 complete · 1 failed · 2 bad usage, nothing stored · 3 complete with rejected rows · \
 4 source or sink cannot be used · 5 interrupted, run again to go on · 6 no coordinator or store reachable · \
-7 a check found what would lose data or block";
+7 a check found what would lose data or block · 8 compared, and the target differs";
 
 /// An error with the way the process ends by it.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use tdferry_proto::v1;
 use crate::exit::{Exit, Outcome};
 use crate::output::{self, count};
 use crate::remote::{RemoteArgs, connect};
-use crate::task::answer;
+use crate::task::{answer, differing_json};
 
 /// Shards fetched at once: an answer stays far below what a message may hold.
 const PAGE: u32 = 1_000;
@@ -52,6 +52,8 @@ enum State {
     Open,
     Done,
     Failed,
+    /// Compared, and the target differs
+    Differs,
 }
 
 impl From<State> for v1::ShardState {
@@ -60,6 +62,7 @@ impl From<State> for v1::ShardState {
             State::Open => Self::Open,
             State::Done => Self::Done,
             State::Failed => Self::Failed,
+            State::Differs => Self::Differs,
         }
     }
 }
@@ -103,6 +106,7 @@ fn state(shard: &v1::Shard, leased: bool) -> &'static str {
     match shard.state() {
         v1::ShardState::Done => "done",
         v1::ShardState::Failed => "failed",
+        v1::ShardState::Differs => "differs",
         _ if leased => "leased",
         _ => "open",
     }
@@ -112,7 +116,9 @@ fn row(view: &v1::ShardView) -> Vec<String> {
     let shard = view.shard.clone().unwrap_or_default();
     let checkpoint = shard.checkpoint.clone().unwrap_or_default();
     let offset = checkpoint.offset.unwrap_or_default();
-    let written = checkpoint.totals.unwrap_or_default().written;
+    let totals = checkpoint.totals.unwrap_or_default();
+    let compares = matches!(shard.kind(), v1::ShardKind::VerifyDense | v1::ShardKind::VerifySparse);
+    let rows = if compares { totals.read } else { totals.written };
     let reason = if shard.failure.is_empty() { &shard.last_error } else { &shard.failure };
     vec![
         shard.id.clone(),
@@ -120,7 +126,7 @@ fn row(view: &v1::ShardView) -> Vec<String> {
         state(&shard, view.worker.is_some()).to_owned(),
         view.worker.map_or_else(|| "-".into(), |worker| format!("{worker:016x}")),
         format!("{}@{}", offset.index, offset.next),
-        format!("{} of ~{}", count(written), count(shard.estimated_rows)),
+        format!("{} of ~{}", count(rows), count(shard.estimated_rows)),
         shard.claims.to_string(),
         reason.clone(),
     ]
@@ -147,10 +153,19 @@ fn view_json(view: &v1::ShardView) -> Json {
         "rows_read": totals.read,
         "rows_written": totals.written,
         "rows_rejected": totals.rejected,
+        "sum": hex(&checkpoint.sum),
+        "expected_sum": hex(&shard.expected),
+        "round": shard.round,
+        "differing": differing_json(totals.differing.unwrap_or_default()),
         "claims": shard.claims,
         "reason": shard.failure,
         "last_error": shard.last_error,
     })
+}
+
+/// A sum of rows; nothing where it was not made.
+fn hex(sum: &[u8]) -> Option<String> {
+    (!sum.is_empty()).then(|| sum.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 async fn retry(args: RetryArgs) -> Outcome {

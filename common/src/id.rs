@@ -119,6 +119,8 @@ pub struct ShardId(String);
 
 /// A child's id is its parent's with some four more characters, so this allows some twenty generations of cuts.
 const LONGEST_SHARD_ID: usize = 96;
+/// What the longer words for comparing and a round add.
+const LONGEST_ROUND: usize = 20;
 /// A dot and a number in hexadecimal digits.
 const LONGEST_CHILD: usize = 17;
 
@@ -141,6 +143,29 @@ impl ShardId {
     /// The `n`th copy shard of a group.
     pub fn copy(group: GroupId, n: u32) -> Self {
         Self(format!("copy-{group}-{n:04x}"))
+    }
+
+    /// The shard that compares the tags of a group in a round.
+    pub fn tags(group: GroupId, round: u32) -> Self {
+        Self(format!("tags-{round}-{group}"))
+    }
+
+    /// The shard that compares in a round what this one copied, repaired or compared.
+    pub fn verify(&self, round: u32) -> Self {
+        Self(format!("verify-{round}-{}", self.place()))
+    }
+
+    /// The shard that repairs in a round what this one found to differ.
+    pub fn repair(&self, round: u32) -> Self {
+        Self(format!("repair-{round}-{}", self.place()))
+    }
+
+    /// The id less its word and its round.
+    fn place(&self) -> &str {
+        let rest = |word: &str| self.0.strip_prefix(word);
+        let of_round = rest("verify-").or_else(|| rest("repair-")).or_else(|| rest("tags-"));
+        let less_round = of_round.and_then(|rest| rest.split_once('-')).map(|(_, place)| place);
+        less_round.or_else(|| rest("copy-")).unwrap_or(&self.0)
     }
 
     /// The `n`th child of a shard that is cut: it follows from the parent's id, so that two who cut agree.
@@ -169,8 +194,8 @@ impl FromStr for ShardId {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-        if text.is_empty() || text.len() > LONGEST_SHARD_ID || !text.chars().all(allowed) {
-            return Err(BadId::new("shard id", text, "1 to 96 of a-z, 0-9, '-' and '.' are wanted"));
+        if text.is_empty() || text.len() > LONGEST_SHARD_ID + LONGEST_ROUND || !text.chars().all(allowed) {
+            return Err(BadId::new("shard id", text, "1 to 116 of a-z, 0-9, '-' and '.' are wanted"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -200,6 +225,17 @@ mod tests {
         let child = ShardId::copy(GroupId(1), 2).child(0).child(2);
         assert_eq!(child.to_string(), "copy-00000001-0002.0.2");
         assert_eq!(child.to_string().parse(), Ok(child));
+    }
+
+    #[test]
+    fn what_is_compared_and_repaired_is_named_after_its_place() {
+        let copied = ShardId::copy(GroupId(1), 2).child(0);
+        let verified = copied.verify(0);
+        assert_eq!(verified.to_string(), "verify-0-00000001-0002.0");
+        assert_eq!(verified.repair(1).to_string(), "repair-1-00000001-0002.0");
+        assert_eq!(verified.repair(1).verify(1).to_string(), "verify-1-00000001-0002.0");
+        let tags = ShardId::tags(GroupId(1), 0);
+        assert_eq!(tags.repair(1).to_string(), "repair-1-00000001");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::id::PlanId;
+use crate::shard::Differing;
 use crate::time::Precision;
 
 /// Which shards of a task may be claimed.
@@ -17,6 +18,10 @@ pub enum Phase {
     Schema,
     /// Rows.
     Copy,
+    /// Both sides compared, after so many repairs.
+    Verify(u32),
+    /// What differed made alike, for the so manieth time.
+    Repair(u32),
 }
 
 /// What an operator wants of a task. Compared by claims only: a lease in flight drains, it does not die.
@@ -76,6 +81,11 @@ pub struct Planned {
 ///
 /// ```text
 ///  created ─▶ Surveying ──Planned──▶ Active(Schema) ──PhaseDone──▶ Active(Copy) ──PhaseDone──▶ Completed
+///                                                                        │                         ▲
+///                                                               PhaseDone└─▶ Active(Verify) ───────┤
+///                                                                               ▲  └──Differed──▶ Differs
+///                                                                      PhaseDone└─ Active(Repair) ◀─┘ Repairing
+///
 ///                 ▲ │                     ▲ │                        ▲ │
 ///         Retried │ └─ShardsFailed──┐     │ └────ShardsFailed────┐   │ └─ShardsFailed─┐
 ///                 └───────────────  Failed { phase } ◀───────────┴───┴────────────────┘
@@ -96,6 +106,21 @@ pub enum TaskState {
     Completed {
         /// The plan that was carried out.
         planned: Planned,
+        /// Rows the sink refused, kept apart.
+        rejected: u64,
+        /// Wall time in milliseconds since 1970, for display.
+        at_millis: i64,
+    },
+    /// Every shard is through, and the target was found to differ.
+    Differs {
+        /// The plan that was carried out.
+        planned: Planned,
+        /// How often was repaired before.
+        round: u32,
+        /// Shards of the last round that found something.
+        shards: u64,
+        /// What they found.
+        differing: Differing,
         /// Rows the sink refused, kept apart.
         rejected: u64,
         /// Wall time in milliseconds since 1970, for display.
@@ -135,6 +160,19 @@ pub enum TaskEvent {
         /// Wall time for display.
         at_millis: i64,
     },
+    /// Everything was compared, and something differs.
+    Differed {
+        /// Shards that found something.
+        shards: u64,
+        /// What they found.
+        differing: Differing,
+        /// Rows the sink refused so far.
+        rejected: u64,
+        /// Wall time for display.
+        at_millis: i64,
+    },
+    /// What differs is to be repaired.
+    Repairing,
     /// A person retries failed shards.
     Retried,
 }
@@ -153,7 +191,7 @@ impl TaskState {
         match self {
             Self::Surveying => Some(Phase::Survey),
             Self::Active { phase, .. } => Some(*phase),
-            Self::Completed { .. } | Self::Failed { .. } => None,
+            Self::Completed { .. } | Self::Differs { .. } | Self::Failed { .. } => None,
         }
     }
 
@@ -161,7 +199,9 @@ impl TaskState {
     pub const fn planned(&self) -> Option<&Planned> {
         match self {
             Self::Surveying => None,
-            Self::Active { planned, .. } | Self::Completed { planned, .. } => Some(planned),
+            Self::Active { planned, .. }
+            | Self::Completed { planned, .. }
+            | Self::Differs { planned, .. } => Some(planned),
             Self::Failed { planned, .. } => planned.as_ref(),
         }
     }
@@ -181,7 +221,10 @@ impl TaskState {
         match self {
             Self::Surveying => "surveying",
             Self::Active { phase: Phase::Schema, .. } => "creating",
+            Self::Active { phase: Phase::Verify(_), .. } => "verifying",
+            Self::Active { phase: Phase::Repair(_), .. } => "repairing",
             Self::Active { .. } => "copying",
+            Self::Differs { .. } => "differs",
             Self::Completed { rejected: 0, .. } => "completed",
             Self::Completed { .. } => "completed with rejects",
             Self::Failed { .. } => "failed",
@@ -199,6 +242,13 @@ impl TaskState {
             }
             (Self::Active { planned, .. }, TaskEvent::PhaseDone { next: None, rejected, at_millis }) => {
                 Ok(Self::Completed { planned, rejected, at_millis })
+            }
+            (
+                Self::Active { planned, phase: Phase::Verify(round) },
+                TaskEvent::Differed { shards, differing, rejected, at_millis },
+            ) => Ok(Self::Differs { planned, round, shards, differing, rejected, at_millis }),
+            (Self::Differs { planned, round, .. }, TaskEvent::Repairing) => {
+                Ok(Self::Active { planned, phase: Phase::Repair(round.saturating_add(1)) })
             }
             (Self::Surveying, TaskEvent::ShardsFailed { reason, at_millis }) => {
                 Ok(Self::Failed { phase: Phase::Survey, planned: None, reason, at_millis })
@@ -221,6 +271,8 @@ impl TaskEvent {
             Self::Planned(_) => "a plan",
             Self::PhaseDone { .. } => "the end of a phase",
             Self::ShardsFailed { .. } => "failed shards",
+            Self::Differed { .. } => "differences",
+            Self::Repairing => "a repair",
             Self::Retried => "a retry",
         }
     }
@@ -233,6 +285,8 @@ impl Phase {
             Self::Survey => "survey",
             Self::Schema => "schema",
             Self::Copy => "copy",
+            Self::Verify(_) => "verify",
+            Self::Repair(_) => "repair",
         }
     }
 }
@@ -292,6 +346,19 @@ mod tests {
         assert_eq!(early.next(TaskEvent::Retried), Ok(TaskState::Surveying));
         let active = TaskState::Active { phase: Phase::Copy, planned: planned() };
         assert_eq!(active.clone().next(failed()).unwrap().next(TaskEvent::Retried), Ok(active));
+    }
+
+    #[test]
+    fn what_differs_can_be_repaired_and_is_compared_once_more() {
+        let verifying = |round| TaskState::Active { phase: Phase::Verify(round), planned: planned() };
+        let differing = Differing { tables: 1, missing: 2, ..Differing::default() };
+        let differed = TaskEvent::Differed { shards: 1, differing, rejected: 0, at_millis: 5 };
+        let differs = verifying(0).next(differed.clone()).unwrap();
+        assert_eq!((differs.name(), differs.is_terminal()), ("differs", true));
+        let repairing = differs.next(TaskEvent::Repairing).unwrap();
+        assert_eq!(repairing.phase(), Some(Phase::Repair(1)));
+        assert_eq!(repairing.clone().next(done(Some(Phase::Verify(1)))), Ok(verifying(1)));
+        assert!(repairing.next(differed).is_err(), "only comparing finds differences");
     }
 
     #[test]

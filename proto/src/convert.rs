@@ -4,7 +4,7 @@ use tdferry_common::id::{ClaimId, Epoch, GroupId, ShardId};
 use tdferry_common::lease::LeaseKey;
 use tdferry_common::offset::Offset;
 use tdferry_common::shard::{
-    self, Checkpoint, Density, Estimate, Range, Shard, ShardKind, ShardState, Totals,
+    self, Checkpoint, Density, Differing, Estimate, Extra, Range, Shard, ShardKind, ShardState, Totals,
 };
 use tdferry_common::task::{Control, Cutoff, Found};
 use tdferry_common::time::{Period, Precision};
@@ -79,7 +79,22 @@ impl From<Totals> for v1::Totals {
             source_counted: totals.source_counted,
             target_counted: totals.target_counted,
             expired: totals.expired,
+            differing: Some(totals.differing.into()),
         }
+    }
+}
+
+impl From<Differing> for v1::Differing {
+    fn from(differing: Differing) -> Self {
+        let Differing { tables, missing, extra, changed } = differing;
+        Self { tables, missing, extra, changed }
+    }
+}
+
+impl From<v1::Differing> for Differing {
+    fn from(differing: v1::Differing) -> Self {
+        let v1::Differing { tables, missing, extra, changed } = differing;
+        Self { tables, missing, extra, changed }
     }
 }
 
@@ -95,6 +110,7 @@ impl From<v1::Totals> for Totals {
             source_counted: totals.source_counted,
             target_counted: totals.target_counted,
             expired: totals.expired,
+            differing: totals.differing.map(Differing::from).unwrap_or_default(),
         }
     }
 }
@@ -106,7 +122,7 @@ impl From<Checkpoint> for v1::Checkpoint {
             seq: checkpoint.seq,
             offset: Some(checkpoint.offset.into()),
             totals: Some(checkpoint.totals.into()),
-            sum: checkpoint.sum.to_be_bytes().to_vec(),
+            sum: sum_bytes(checkpoint.sum),
         }
     }
 }
@@ -114,17 +130,29 @@ impl From<Checkpoint> for v1::Checkpoint {
 impl TryFrom<v1::Checkpoint> for Checkpoint {
     type Error = BadMessage;
     fn try_from(checkpoint: v1::Checkpoint) -> Result<Self, BadMessage> {
-        let sum = checkpoint
-            .sum
-            .try_into()
-            .map_err(|_| BadMessage::new("checkpoint.sum", "16 bytes are wanted"))?;
+        let sum = sum_of(&checkpoint.sum, "checkpoint.sum")?;
         Ok(Self {
             epoch: Epoch(checkpoint.epoch),
             seq: checkpoint.seq,
             offset: checkpoint.offset.ok_or_else(|| BadMessage::missing("checkpoint.offset"))?.into(),
             totals: checkpoint.totals.ok_or_else(|| BadMessage::missing("checkpoint.totals"))?.into(),
-            sum: u128::from_be_bytes(sum),
+            sum,
         })
+    }
+}
+
+/// A sum of rows; nothing where it was not made.
+fn sum_bytes(sum: Option<u128>) -> Vec<u8> {
+    sum.map(|sum| sum.to_be_bytes().to_vec()).unwrap_or_default()
+}
+
+fn sum_of(bytes: &[u8], field: &'static str) -> Result<Option<u128>, BadMessage> {
+    match bytes {
+        [] => Ok(None),
+        bytes => {
+            let sum = bytes.try_into().map_err(|_| BadMessage::new(field, "16 bytes or none are wanted"))?;
+            Ok(Some(u128::from_be_bytes(sum)))
+        }
     }
 }
 
@@ -136,6 +164,13 @@ impl From<ShardKind> for v1::ShardKind {
             ShardKind::Create => Self::Create,
             ShardKind::Copy(Density::Dense) => Self::CopyDense,
             ShardKind::Copy(Density::Sparse) => Self::CopySparse,
+            ShardKind::VerifyTags => Self::VerifyTags,
+            ShardKind::Verify(Density::Dense) => Self::VerifyDense,
+            ShardKind::Verify(Density::Sparse) => Self::VerifySparse,
+            ShardKind::Repair(Density::Dense, Extra::Kept) => Self::RepairDense,
+            ShardKind::Repair(Density::Sparse, Extra::Kept) => Self::RepairSparse,
+            ShardKind::Repair(Density::Dense, Extra::Deleted) => Self::RepairDenseDeleting,
+            ShardKind::Repair(Density::Sparse, Extra::Deleted) => Self::RepairSparseDeleting,
         }
     }
 }
@@ -150,6 +185,13 @@ impl TryFrom<v1::ShardKind> for ShardKind {
             v1::ShardKind::Create => Ok(Self::Create),
             v1::ShardKind::CopyDense => Ok(Self::Copy(Density::Dense)),
             v1::ShardKind::CopySparse => Ok(Self::Copy(Density::Sparse)),
+            v1::ShardKind::VerifyTags => Ok(Self::VerifyTags),
+            v1::ShardKind::VerifyDense => Ok(Self::Verify(Density::Dense)),
+            v1::ShardKind::VerifySparse => Ok(Self::Verify(Density::Sparse)),
+            v1::ShardKind::RepairDense => Ok(Self::Repair(Density::Dense, Extra::Kept)),
+            v1::ShardKind::RepairSparse => Ok(Self::Repair(Density::Sparse, Extra::Kept)),
+            v1::ShardKind::RepairDenseDeleting => Ok(Self::Repair(Density::Dense, Extra::Deleted)),
+            v1::ShardKind::RepairSparseDeleting => Ok(Self::Repair(Density::Sparse, Extra::Deleted)),
         }
     }
 }
@@ -160,6 +202,7 @@ impl From<Shard> for v1::Shard {
             ShardState::Open => (v1::ShardState::Open, String::new()),
             ShardState::Done => (v1::ShardState::Done, String::new()),
             ShardState::Failed { reason } => (v1::ShardState::Failed, reason),
+            ShardState::Differs { finding } => (v1::ShardState::Differs, finding),
         };
         Self {
             id: shard.id.into(),
@@ -175,6 +218,8 @@ impl From<Shard> for v1::Shard {
             claims: shard.claims,
             claim: shard.claim.map(|claim| claim.0),
             last_error: shard.last_error.unwrap_or_default(),
+            expected: sum_bytes(shard.expected),
+            round: shard.round,
         }
     }
 }
@@ -188,6 +233,7 @@ impl TryFrom<v1::Shard> for Shard {
             v1::ShardState::Open => ShardState::Open,
             v1::ShardState::Done => ShardState::Done,
             v1::ShardState::Failed => ShardState::Failed { reason: shard.failure },
+            v1::ShardState::Differs => ShardState::Differs { finding: shard.failure },
         };
         let range = shard.range.ok_or_else(|| BadMessage::missing("shard.range"))?;
         Ok(Self {
@@ -197,6 +243,8 @@ impl TryFrom<v1::Shard> for Shard {
             range: Range { from: range.from, to: range.to },
             period: shard.period.ok_or_else(|| BadMessage::missing("shard.period"))?.try_into()?,
             estimate: Estimate { rows: shard.estimated_rows, bytes: shard.estimated_bytes },
+            expected: sum_of(&shard.expected, "shard.expected")?,
+            round: shard.round,
             state,
             checkpoint: shard
                 .checkpoint
@@ -313,6 +361,7 @@ impl v1::Ending {
     pub fn of(outcome: shard::Outcome) -> (Self, String) {
         match outcome {
             shard::Outcome::Done => (Self::Done, String::new()),
+            shard::Outcome::Differs { finding } => (Self::Differs, finding),
             shard::Outcome::Erred { reason } => (Self::Erred, reason),
             shard::Outcome::Failed { reason } => (Self::Failed, reason),
         }
@@ -326,6 +375,7 @@ impl v1::CommitRequest {
         match self.ending() {
             v1::Ending::Unspecified => None,
             v1::Ending::Done => Some(shard::Outcome::Done),
+            v1::Ending::Differs => Some(shard::Outcome::Differs { finding: reason() }),
             v1::Ending::Erred => Some(shard::Outcome::Erred { reason: reason() }),
             v1::Ending::Failed => Some(shard::Outcome::Failed { reason: reason() }),
         }
@@ -348,14 +398,17 @@ mod tests {
             bytes: 4,
             tables: 5,
             before: Some(0),
+            differing: Differing { tables: 6, missing: 7, extra: 8, changed: 9 },
             ..Totals::default()
         };
         let offset = Offset { index: 2, next: 0 };
-        let checkpoint = Checkpoint { epoch: Epoch(8), seq: 6, offset, totals, sum: 1 << 100 };
+        let checkpoint = Checkpoint { epoch: Epoch(8), seq: 6, offset, totals, sum: Some(1 << 100) };
         let state = ShardState::Failed { reason: "why".into() };
         Shard {
             checkpoint,
             state,
+            expected: Some(u128::MAX),
+            round: 2,
             claims: 2,
             claim: Some(ClaimId(5)),
             last_error: Some("x".into()),

@@ -1,7 +1,7 @@
 //! The worker: claims leases, copies batches, commits offsets. Workers call, coordinators answer.
 //!
 //! Read in this order: [`runner`] opens a session and fills its slots; [`heartbeat`] keeps it; [`lease`] takes one
-//! lease from claim to end; [`survey`], [`schema`], [`create`] and [`copy`] are the kinds of work; [`structure`],
+//! lease from claim to end; [`survey`], [`schema`], [`create`], [`copy`] and [`verify`] are the kinds of work; [`structure`],
 //! [`target`] and [`rules`] hold the target's structure against the source's. [`check`] tells beforehand what they and
 //! the databases would object to.
 //!
@@ -31,6 +31,7 @@ mod structure;
 mod survey;
 mod tags;
 mod target;
+mod verify;
 mod waiting;
 
 pub use client::endpoint;

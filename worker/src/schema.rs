@@ -1,10 +1,11 @@
 //! The schema shard: database, stables and normal tables are created where they are missing, then read back and
-//! held against the source's. With `schema=none` only the last is done.
+//! held against the source's. With `schema=none`, and where a task only compares,
+//! nothing but the last is done.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use tdferry_common::options::SchemaMode;
+use tdferry_common::options::{Mode, Options, SchemaMode};
 use tdferry_common::port::{Side, Sink, Source};
 use tdferry_common::schema::{NormalTable, Stable};
 
@@ -22,7 +23,8 @@ const STATEMENTS: usize = 8;
 pub(crate) async fn run(attempt: &Attempt) -> Worked<Finish> {
     let (source, sink) = (attempt.source().await?, attempt.sink().await?);
     let selection = select(attempt, source.as_ref()).await?;
-    if attempt.spec.options.schema != SchemaMode::None {
+    let Options { mode, schema, .. } = attempt.spec.options;
+    if mode != Mode::Verify && schema != SchemaMode::None {
         create_database(attempt, source.as_ref(), sink.as_ref()).await?;
         create_tables(attempt, sink.as_ref(), &selection).await?;
     }

@@ -141,7 +141,7 @@ impl Lease {
             offset.index += shard.range.len() / (parts + 1);
         }
         let epoch = Epoch(self.key.epoch);
-        Checkpoint { epoch, seq: stands.seq + 1, offset, totals, sum: 0 }
+        Checkpoint { epoch, seq: stands.seq + 1, offset, totals, sum: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tdferry_common::options::Mode;
 use tdferry_common::spec::Spec;
 
 use crate::asked::Asked;
@@ -27,7 +28,55 @@ pub struct RunArgs {
     asked: Asked,
     /// Where progress is kept
     #[arg(long, value_name = "DIR", default_value = "tdferry-state")]
-    pub(super) state: PathBuf,
+    state: PathBuf,
+    #[command(flatten)]
+    repairs: Repairs,
+    #[command(flatten)]
+    local: Local,
+}
+
+/// Compares two databases as they are and copies nothing: every tag and every cell, on both sides.
+///
+/// What is written to the source while it is compared is left out: only rows up to the beginning count, and --end
+/// sets an earlier mark. Ends with exit code 8 where the target differs. Killed, it goes on where it stopped; once it
+/// came to its end, the next one begins anew.
+///
+/// Example:
+///   tdferry verify --from 'taos+ws://root:secret@old:6041/power' --to 'taos+ws://root:secret@new:6041'
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct VerifyArgs {
+    /// The 2.x source: DRIVER://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, value_name = "DSN")]
+    from: String,
+    /// The 3.x target; its database is called as the source's unless named
+    #[arg(long, value_name = "DSN")]
+    to: String,
+    #[command(flatten)]
+    asked: Asked,
+    /// Where progress is kept
+    #[arg(long, value_name = "DIR", default_value = "tdferry-verify")]
+    state: PathBuf,
+    #[command(flatten)]
+    repairs: Repairs,
+    #[command(flatten)]
+    local: Local,
+}
+
+/// What is done where the target differs.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Repairs {
+    /// Where the target differs, write what it lacks or has otherwise and compare again, at most three times
+    #[arg(long)]
+    pub(super) repair: bool,
+    /// With --repair: delete the rows that only the target has
+    #[arg(long, requires = "repair")]
+    pub(super) delete_extra: bool,
+}
+
+/// How this process goes about it.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Local {
     /// Leases a worker copies at once [default: the CPU cores]
     #[arg(long)]
     pub(super) slots: Option<u32>,
@@ -42,9 +91,32 @@ pub struct RunArgs {
     pub(super) heartbeat: u64,
 }
 
+/// One task in one process.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) spec: Spec,
+    pub(super) state: PathBuf,
+    pub(super) repairs: Repairs,
+    pub(super) local: Local,
+    /// Whether the task is forgotten when it came to its end.
+    pub(super) once: bool,
+}
+
 impl RunArgs {
     /// The task, checked whole: nothing has been opened or stored.
-    pub(super) fn spec(&self) -> Result<Spec, Failure> {
-        self.asked.spec(&self.from, &self.to)
+    pub(super) fn asking(self) -> Result<Asking, Failure> {
+        let spec = self.asked.spec(&self.from, &self.to)?;
+        let Self { state, repairs, local, .. } = self;
+        Ok(Asking { spec, state, repairs, local, once: false })
+    }
+}
+
+impl VerifyArgs {
+    /// The same for a task that only compares.
+    pub(super) fn asking(self) -> Result<Asking, Failure> {
+        let mut spec = self.asked.spec(&self.from, &self.to)?;
+        spec.options.mode = Mode::Verify;
+        let Self { state, repairs, local, .. } = self;
+        Ok(Asking { spec, state, repairs, local, once: true })
     }
 }

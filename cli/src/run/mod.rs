@@ -10,10 +10,12 @@ mod summary;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use args::RunArgs;
+use args::{Asking, Repairs};
+pub use args::{RunArgs, VerifyArgs};
 pub use cluster::{Cluster, LocalWorker, store_file};
 pub use phases::Phases;
 pub use summary::Summary;
+use tdferry_common::options::MOST_REPAIRS;
 use tdferry_common::port::{Connector, PortError};
 use tdferry_common::secret::Secrets;
 use tdferry_common::shutdown::{StopToken, stop_on_signals, stop_pair};
@@ -33,45 +35,52 @@ use crate::task::{answer, held};
 
 type Admin = AdminServiceClient<Channel>;
 
+/// Findings shown at the end: `shard list` shows all.
+const MOST_FINDINGS: u32 = 100;
+
 /// Leases a worker copies at once unless told otherwise.
 pub fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 pub(crate) async fn run(args: RunArgs, log: &LogConfig) -> Outcome {
-    let mut spec = args.spec()?;
+    asked(args.asking()?, log).await
+}
+
+/// `tdferry verify`: the same with a task that only compares.
+pub(crate) async fn verify(args: VerifyArgs, log: &LogConfig) -> Outcome {
+    asked(args.asking()?, log).await
+}
+
+async fn asked(mut asking: Asking, log: &LogConfig) -> Outcome {
     log.install().map_err(|error| Failure::new(Exit::Usage, error))?;
-    let memory = spec.keep_secrets_in_memory();
-    let timing = Timing::from_heartbeat(Duration::from_millis(args.heartbeat));
+    let memory = asking.spec.keep_secrets_in_memory();
+    let timing = Timing::from_heartbeat(Duration::from_millis(asking.local.heartbeat));
     let connector = Arc::new(TdConnector::new(Secrets::from_process().with_memory(memory), timing));
-    if !store_file(&args.state)?.exists() {
-        preflight::check(connector.as_ref(), &spec).await?;
+    if !store_file(&asking.state)?.exists() {
+        preflight::check(connector.as_ref(), &asking.spec).await?;
     }
-    let mut cluster = Cluster::open(&args.state, timing).await?;
-    let outcome = migrate(&args, &mut cluster, connector, &spec).await;
+    let mut cluster = Cluster::open(&asking.state, timing).await?;
+    let outcome = work(&asking, &mut cluster, connector).await;
     cluster.close().await;
     outcome
 }
 
-async fn migrate(
-    args: &RunArgs,
-    cluster: &mut Cluster,
-    connector: Arc<dyn Connector>,
-    spec: &Spec,
-) -> Outcome {
+async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connector>) -> Outcome {
+    let Asking { spec, local, .. } = asking;
     let mut admin = cluster.admin().await;
     let task = open_task(&mut admin, connector.as_ref(), spec).await?;
-    let slots = args.slots.or(spec.options.workers).unwrap_or_else(cores);
-    for _ in 0..args.worker_count {
+    let slots = local.slots.or(spec.options.workers).unwrap_or_else(cores);
+    for _ in 0..local.worker_count {
         cluster.start_worker(Arc::clone(&connector), slots).await;
     }
     let (stopper, stop) = stop_pair();
     tokio::spawn(stop_on_signals(stopper));
     let started = Instant::now();
-    let mut bars = Bars::new(args.json);
+    let mut bars = Bars::new(local.json);
     let mut phases = Phases::default();
     let last = tokio::select! {
-        last = follow(&mut admin, &task, &stop, &mut bars, &mut phases) => last,
+        last = to_its_end(&mut admin, asking, &task, &stop, &mut bars, &mut phases) => last,
         failure = cluster.store_failed() => Err(failure),
     };
     bars.end();
@@ -81,15 +90,60 @@ async fn migrate(
         return Err(failure);
     }
     let summary = Summary::new(&last, rows_at_start, started.elapsed().as_secs_f64(), &phases);
-    if args.json {
+    if local.json {
         output::json(&summary)
     } else {
-        output::data(&summary.text())
+        output::data(&summary.text());
+        found(&mut admin, &last).await?;
     }
     if summary.exit() == Exit::Interrupted {
-        output::say(&format!("stopped; run it again with --state {} to go on", args.state.display()));
+        output::say(&format!("stopped; run it again with --state {} to go on", asking.state.display()));
+    } else if asking.once {
+        answer(admin.delete_task(v1::DeleteTaskRequest { name: last.name }).await)?;
     }
     Ok(summary.exit())
+}
+
+/// Follows the task, and repairs what differs where that is asked for.
+async fn to_its_end(
+    admin: &mut Admin,
+    asking: &Asking,
+    task: &v1::TaskView,
+    stop: &StopToken,
+    bars: &mut Bars,
+    phases: &mut Phases,
+) -> Result<v1::TaskView, Failure> {
+    let Repairs { repair, delete_extra } = asking.repairs;
+    let mut last = follow(admin, task, stop, bars, phases).await?;
+    for _ in 0..MOST_REPAIRS {
+        if !repair || last.state != "differs" {
+            break;
+        }
+        let request = v1::RepairTaskRequest { name: last.name.clone(), delete_extra };
+        let repairing = held(answer(admin.repair_task(request).await)?.task)?;
+        last = follow(admin, &repairing, stop, bars, phases).await?;
+    }
+    Ok(last)
+}
+
+/// What the shards of a task that differs have to tell.
+async fn found(admin: &mut Admin, task: &v1::TaskView) -> Result<(), Failure> {
+    if task.state != "differs" {
+        return Ok(());
+    }
+    let request = v1::ListShardsRequest {
+        task: task.name.clone(),
+        page_size: MOST_FINDINGS,
+        page_token: String::new(),
+        state: v1::ShardState::Differs.into(),
+    };
+    let page = answer(admin.list_shards(request).await)?;
+    let shards = page.shards.iter().filter_map(|view| view.shard.as_ref());
+    let last_round = shards.clone().map(|shard| shard.round).max().unwrap_or(0);
+    for shard in shards.filter(|shard| shard.round == last_round) {
+        output::data(&format!("{}: {}", shard.id, shard.failure));
+    }
+    Ok(())
 }
 
 /// A task of this run that ended because a database refuses what it needs, before any row was copied, is forgotten:

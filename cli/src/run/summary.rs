@@ -34,6 +34,8 @@ pub struct Summary {
     pub phases: BTreeMap<String, f64>,
     /// Rows this process wrote in each second.
     pub rows_per_second: f64,
+    /// Rows of the target that were read back and compared, cell by cell.
+    pub rows_verified: u64,
     /// Whether the counts of source and target agree in every shard.
     pub verified: bool,
     /// Why it failed, or what it waits for.
@@ -60,7 +62,8 @@ impl Summary {
             seconds: millis(seconds),
             phases: phases.seconds().into_iter().map(|(phase, seconds)| (phase, millis(seconds))).collect(),
             rows_per_second: rate(rows_here, seconds),
-            verified: completed && progress.shards_done == progress.shards,
+            rows_verified: progress.rows_verified,
+            verified: completed,
             reason: task.reason.clone(),
         }
     }
@@ -71,6 +74,7 @@ impl Summary {
             "completed" => Exit::Complete,
             "completed with rejects" => Exit::Rejects,
             "failed" => Exit::Failed,
+            "differs" => Exit::Differs,
             _ => Exit::Interrupted,
         }
     }
@@ -88,6 +92,10 @@ impl Summary {
         );
         if self.verified {
             text.push_str("; every shard's rows counted alike on both sides");
+        }
+        if self.rows_verified > 0 {
+            let alike = if self.verified { ", every cell alike" } else { "" };
+            text.push_str(&format!("; {} rows of the target read back{alike}", count(self.rows_verified)));
         }
         for (rows, what) in [
             (self.rejected, "rejected by the target"),

@@ -1,6 +1,7 @@
 //! `tdferry task …`: create, look at and control tasks.
 
 mod create;
+mod repair;
 mod view;
 
 use clap::{Args, Subcommand};
@@ -10,7 +11,8 @@ use tdferry_proto::v1::{self, admin_service_client::AdminServiceClient};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-pub(crate) use view::{describe, view_json};
+pub(crate) use repair::{RepairArgs, repair};
+pub(crate) use view::{describe, differing_json, view_json};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;

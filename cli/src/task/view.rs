@@ -55,6 +55,9 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
         );
     }
     line("rows", format!("{}, {} rejected", rows(&progress), count(totals.rejected)));
+    if progress.rows_verified > 0 {
+        line("verified", format!("{} rows of the target read back", count(progress.rows_verified)));
+    }
     line("bytes", bytes(precise(totals.bytes)));
     let (done, failed) = (progress.shards_done, progress.shards_failed);
     let leased = progress.shards_leased;
@@ -121,6 +124,8 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
             "rows_rejected": totals.rejected,
             "rows_before": totals.before,
             "rows_expired": totals.expired,
+            "rows_verified": progress.rows_verified,
+            "differing": differing_json(totals.differing.unwrap_or_default()),
             "bytes": totals.bytes,
             "rows_per_second": progress.rows_per_second,
             "bytes_per_second": progress.bytes_per_second,
@@ -129,11 +134,18 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
     })
 }
 
+/// In what a target differs, as one JSON object.
+pub(crate) fn differing_json(differing: v1::Differing) -> Json {
+    let v1::Differing { tables, missing, extra, changed } = differing;
+    json!({"tables": tables, "missing": missing, "extra": extra, "changed": changed})
+}
+
 /// How a command that waited for the task ends.
 pub(super) fn exit(task: &v1::TaskView) -> Exit {
     match task.state.as_str() {
         "completed" => Exit::Complete,
         "completed with rejects" => Exit::Rejects,
+        "differs" => Exit::Differs,
         _ if task.terminal => Exit::Failed,
         _ => Exit::Interrupted,
     }

@@ -62,7 +62,12 @@ macro_rules! key {
 
 /// Every option, in the order documents and forms show them.
 pub const KEYS: &[OptionKey] = &[
-    key!("mode", mode, "history", "which rows: history, realtime, or both (also `all`)"),
+    key!(
+        "mode",
+        mode,
+        "history",
+        "which rows: history, realtime, both (also `all`), or verify: none, only compare"
+    ),
     key!(
         "schema",
         schema,
@@ -109,5 +114,12 @@ pub const KEYS: &[OptionKey] = &[
     key!("update-tags", update_tags, "off", "compare and update the tags of subtables that exist"),
     key!("libraryPath", library_path, "none", "libtaos for a native DSN that names none itself"),
     key!("configDir", config_dir, "none", "configuration of libtaos for a native DSN that names none itself"),
+    key!(
+        "verify",
+        verify,
+        "count",
+        "count: rows of both sides are counted; digest: the target is read back and every cell compared; sample:P: of P % of the shards"
+    ),
+    key!("repair", repair, "off", "repair what differs and compare again, at most three times"),
     key!("compression", compression, "off", "compress on the wire, where the client can"),
 ];

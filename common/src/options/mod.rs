@@ -32,6 +32,9 @@ pub const DEFAULT_MAX_SQL_LENGTH: u32 = 800_000;
 /// The database on the target that keeps rejected rows.
 pub const REJECTS_DATABASE: &str = "tdferry_rejects";
 
+/// Repairs that a task does by itself: what still differs then is written by somebody else all the time.
+pub const MOST_REPAIRS: u32 = 3;
+
 /// Which rows a task moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -42,6 +45,27 @@ pub enum Mode {
     Realtime,
     /// History, then realtime; also spelled `all`.
     Both,
+    /// None: both sides are compared as they are.
+    Verify,
+}
+
+/// How a task proves that what it copied arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// Every shard's counts of both sides agree. This is always looked at.
+    #[default]
+    Count,
+    /// Besides, all tags and rows of the target are read back and compared by sums over every cell.
+    Digest,
+    /// The same for so many shards of a hundred, and for all tags.
+    Sample(u8),
+}
+
+impl Verify {
+    /// Whether anything is read back.
+    pub const fn reads_back(self) -> bool {
+        !matches!(self, Self::Count)
+    }
 }
 
 /// What a task does about the structure of the target.
@@ -114,6 +138,10 @@ pub struct Options {
     pub library_path: Option<String>,
     /// Where libtaos of a native DSN that says nothing itself finds its configuration.
     pub config_dir: Option<String>,
+    /// How to prove that it arrived.
+    pub verify: Verify,
+    /// Whether to repair at once what differs, at most so often as [`MOST_REPAIRS`].
+    pub repair: bool,
     /// Ask for compression on the wire; reported as without effect where the client cannot do it.
     pub compression: bool,
 }
@@ -143,6 +171,8 @@ impl Default for Options {
             update_tags: false,
             library_path: None,
             config_dir: None,
+            verify: Verify::Count,
+            repair: false,
             compression: false,
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::names::{Entry, Names, read_list};
-use super::{FailsTo, Mode, SchemaMode, parse_duration, show_duration};
+use super::{FailsTo, Mode, SchemaMode, Verify, parse_duration, show_duration};
 
 /// A value as a user writes it. Numbers, truth values and dates of a file are kept as their text, so that
 /// a file and a DSN are read by the same rules.
@@ -87,6 +87,7 @@ impl Kind for Mode {
             ("realtime", Self::Realtime),
             ("both", Self::Both),
             ("all", Self::Both),
+            ("verify", Self::Verify),
         ];
         one_of(value, &known)
     }
@@ -96,6 +97,7 @@ impl Kind for Mode {
             Self::History => "history",
             Self::Realtime => "realtime",
             Self::Both => "both",
+            Self::Verify => "verify",
         })
     }
 }
@@ -110,6 +112,28 @@ impl Kind for SchemaMode {
             Self::Always => "always",
             Self::None => "none",
             Self::Only => "only",
+        })
+    }
+}
+
+impl Kind for Verify {
+    fn read(value: &OptionValue) -> Result<Self, String> {
+        let text = value.one()?;
+        let Some(percent) = text.strip_prefix("sample:") else {
+            let known = [("count", Self::Count), ("none", Self::Count), ("digest", Self::Digest)];
+            return one_of(value, &known)
+                .map_err(|_| format!("{text:?} is none of none, count, digest and sample:P"));
+        };
+        let percent =
+            percent.trim_end_matches('%').parse().ok().filter(|percent| (1..=100).contains(percent));
+        percent.map(Self::Sample).ok_or_else(|| format!("{text:?} has no whole percentage from 1 to 100"))
+    }
+
+    fn write(&self) -> OptionValue {
+        OptionValue::text(match self {
+            Self::Count => "count".to_owned(),
+            Self::Digest => "digest".to_owned(),
+            Self::Sample(percent) => format!("sample:{percent}"),
         })
     }
 }

@@ -21,6 +21,12 @@ pub enum ShardKind {
     Create,
     /// Copies rows.
     Copy(Density),
+    /// Compares the subtables of a group and their tags.
+    VerifyTags,
+    /// Compares rows.
+    Verify(Density),
+    /// Makes the target's subtables, tags and rows those of the source.
+    Repair(Density, Extra),
 }
 
 /// How a copy shard reads: the difference is a factor of five where tables hold few rows.
@@ -30,6 +36,15 @@ pub enum Density {
     Dense,
     /// Many subtables with one query, many with one statement.
     Sparse,
+}
+
+/// What a repair does about rows that only the target has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Extra {
+    /// Leaves them.
+    Kept,
+    /// Deletes them: a person asked for it.
+    Deleted,
 }
 
 /// The subtables `[from, to)` of a group, by index.
@@ -86,6 +101,46 @@ pub struct Totals {
     pub target_counted: u64,
     /// Rows that were read, and that the source's KEEP took before it counted.
     pub expired: u64,
+    /// Where the target was found to differ.
+    pub differing: Differing,
+}
+
+/// In what a target differs from its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Differing {
+    /// Tables with rows that differ, and subtables that are missing or have other tags.
+    pub tables: u64,
+    /// Rows that only the source has.
+    pub missing: u64,
+    /// Rows that only the target has.
+    pub extra: u64,
+    /// Rows with other values.
+    pub changed: u64,
+}
+
+impl Differing {
+    /// Whether nothing differs.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What differs in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            tables: self.tables.saturating_add(other.tables),
+            missing: self.missing.saturating_add(other.missing),
+            extra: self.extra.saturating_add(other.extra),
+            changed: self.changed.saturating_add(other.changed),
+        }
+    }
+}
+
+impl fmt::Display for Differing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tables, missing, extra, changed } = self;
+        write!(f, "{tables} tables differ: {missing} rows missing, {extra} extra, {changed} changed")
+    }
 }
 
 impl Totals {
@@ -112,8 +167,8 @@ pub struct Checkpoint {
     pub offset: Offset,
     /// What was done so far.
     pub totals: Totals,
-    /// The order-free sum over the rows before the offset.
-    pub sum: u128,
+    /// The order-free sum over the rows before the offset; `None` where it was not made.
+    pub sum: Option<u128>,
 }
 
 /// What a shard is, besides where it stands.
@@ -122,8 +177,8 @@ pub struct Checkpoint {
 ///   Claimed, Committed, Erred, Stalled
 ///             ┌──┐
 ///             │  ▼
-///  planned ─▶ Open ──Finished──▶ Done
-///              ▲ │
+///  planned ─▶ Open ──Done──▶ Done
+///              ▲ │ └─Differs──▶ Differs
 ///      Retried │ └──Failed, Poisoned──▶ Failed
 ///              └─────────────────────────┘
 /// ```
@@ -133,6 +188,11 @@ pub enum ShardState {
     Open,
     /// The offset stands at the end, and all counts agreed.
     Done,
+    /// Compared to the end, and the target differs. Another round looks again, by shards of its own.
+    Differs {
+        /// What was found, in words.
+        finding: String,
+    },
     /// Given up, alone; the task goes on. `shard retry` opens it again.
     Failed {
         /// What happened, in words a person can act on.
@@ -155,6 +215,10 @@ pub struct Shard {
     pub period: Period,
     /// What the planner expects.
     pub estimate: Estimate,
+    /// Of a verify shard: the sum of the rows that were written there; `None` where both sides must be read.
+    pub expected: Option<u128>,
+    /// Of a verify or repair shard: how often was repaired before. Zero for all others.
+    pub round: u32,
     /// What it is.
     pub state: ShardState,
     /// Where it stands.
@@ -172,6 +236,11 @@ pub struct Shard {
 pub enum Outcome {
     /// All done, counts agree.
     Done,
+    /// All compared, and the target differs.
+    Differs {
+        /// What was found, in words.
+        finding: String,
+    },
     /// This attempt ended; another may do better.
     Erred {
         /// What happened.
@@ -287,8 +356,16 @@ impl Shard {
             range,
             period,
             estimate: Estimate::default(),
+            expected: None,
+            round: 0,
             state: ShardState::Open,
-            checkpoint: Checkpoint { epoch: Epoch(0), seq: 0, offset, totals: Totals::default(), sum: 0 },
+            checkpoint: Checkpoint {
+                epoch: Epoch(0),
+                seq: 0,
+                offset,
+                totals: Totals::default(),
+                sum: Some(0),
+            },
             claims: 0,
             claim: None,
             last_error: None,
@@ -360,11 +437,11 @@ impl Shard {
             Outcome::Done if committed.may_be_done() => {
                 Ok(Self { state: ShardState::Done, last_error: None, ..committed })
             }
-            Outcome::Done => Err(IllegalTransition::NotDone {
-                offset: committed.checkpoint.offset,
-                totals: Box::new(committed.checkpoint.totals),
-                shard: committed.id,
-            }),
+            Outcome::Done => Err(committed.not_done()),
+            Outcome::Differs { finding } if committed.may_differ() => {
+                Ok(Self { state: ShardState::Differs { finding }, last_error: None, ..committed })
+            }
+            Outcome::Differs { .. } => Err(committed.not_done()),
             // an attempt that erred is not progress: its claim still counts
             Outcome::Erred { reason } => Ok(Self { last_error: Some(reason), claims, ..committed }),
             Outcome::Failed { reason } => Ok(Self {
@@ -375,13 +452,29 @@ impl Shard {
         }
     }
 
-    /// Promise S4: the offset at the end, and for a copy the four counts agreed.
-    fn may_be_done(&self) -> bool {
+    /// Promise S4: the offset at the end, for a copy the four counts agreed, and nothing was found to differ.
+    pub fn may_be_done(&self) -> bool {
+        let totals = &self.checkpoint.totals;
         let counted = match self.kind {
-            ShardKind::Copy(_) => self.checkpoint.totals.agree(),
-            ShardKind::Survey | ShardKind::Schema | ShardKind::Create => true,
+            ShardKind::Copy(_) => totals.agree(),
+            ShardKind::VerifyTags | ShardKind::Verify(_) => totals.differing.is_none(),
+            ShardKind::Survey | ShardKind::Schema | ShardKind::Create | ShardKind::Repair(..) => true,
         };
         counted && self.checkpoint.offset == self.end()
+    }
+
+    /// Compared to the end, with something to tell.
+    pub fn may_differ(&self) -> bool {
+        let compares = matches!(self.kind, ShardKind::VerifyTags | ShardKind::Verify(_));
+        compares && self.checkpoint.offset == self.end() && !self.checkpoint.totals.differing.is_none()
+    }
+
+    fn not_done(self) -> IllegalTransition {
+        IllegalTransition::NotDone {
+            offset: self.checkpoint.offset,
+            totals: Box::new(self.checkpoint.totals),
+            shard: self.id,
+        }
     }
 
     fn poison_reason(&self) -> String {
@@ -396,6 +489,7 @@ impl ShardState {
         match self {
             Self::Open => "open",
             Self::Done => "done",
+            Self::Differs { .. } => "differs",
             Self::Failed { .. } => "failed",
         }
     }
@@ -423,6 +517,11 @@ impl fmt::Display for ShardKind {
             Self::Create => "create",
             Self::Copy(Density::Dense) => "copy dense",
             Self::Copy(Density::Sparse) => "copy sparse",
+            Self::VerifyTags => "verify tags",
+            Self::Verify(Density::Dense) => "verify dense",
+            Self::Verify(Density::Sparse) => "verify sparse",
+            Self::Repair(_, Extra::Kept) => "repair",
+            Self::Repair(_, Extra::Deleted) => "repair and delete",
         })
     }
 }

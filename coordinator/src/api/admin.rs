@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, stream};
 use tdferry_common::id::{BadId, ShardId, WorkerId};
+use tdferry_common::shard::Extra;
 use tdferry_common::spec::{BadTaskName, TaskName};
 use tdferry_proto::BadMessage;
 use tdferry_proto::status::ApiError;
@@ -126,6 +127,17 @@ impl AdminService for AdminApi {
         let only = shard("shard", &sent.shard)?;
         let retried = tasks::retry(self.0.core(), &name("task", &sent.task)?, only.as_ref()).await?;
         Ok(Response::new(v1::RetryShardResponse { retried }))
+    }
+
+    async fn repair_task(
+        &self,
+        request: Request<v1::RepairTaskRequest>,
+    ) -> Result<Response<v1::RepairTaskResponse>, Status> {
+        let sent = request.into_inner();
+        let task = name("name", &sent.name)?;
+        let extra = if sent.delete_extra { Extra::Deleted } else { Extra::Kept };
+        tasks::repair(self.0.core(), &task, extra).await?;
+        Ok(Response::new(v1::RepairTaskResponse { task: Some(self.view(&task).await?) }))
     }
 
     async fn list_workers(

@@ -44,6 +44,7 @@ fn progress(progress: &Progress, leased: u64, tables: u64) -> v1::Progress {
         rows_per_second: progress.rows_per_second,
         bytes_per_second: progress.bytes_per_second,
         eta_seconds: progress.eta_seconds,
+        rows_verified: tally.verified,
     }
 }
 
@@ -63,6 +64,7 @@ pub(super) fn state(state: v1::ShardState) -> Option<ShardState> {
         v1::ShardState::Open => Some(ShardState::Open),
         v1::ShardState::Done => Some(ShardState::Done),
         v1::ShardState::Failed => Some(ShardState::Failed { reason: String::new() }),
+        v1::ShardState::Differs => Some(ShardState::Differs { finding: String::new() }),
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use tdferry_common::digest::NameSum;
 use tdferry_common::id::{GroupId, PlanId, ShardId};
 use tdferry_common::lease::LeaseKey;
-use tdferry_common::options::Options;
+use tdferry_common::options::{Mode, Options};
 use tdferry_common::shard::{Checkpoint, Outcome, Shard};
 use tdferry_common::spec::Spec;
 use tdferry_common::task::{Cutoff, Found, Planned};
@@ -19,7 +19,7 @@ use tdferry_proto::status::ApiError;
 use tokio::time::timeout;
 
 use crate::leases;
-use crate::planner::{Asked, PlannedGroup, Planner, StableSeen, TableSeen, Totals};
+use crate::planner::{Asked, PlannedGroup, Planner, StableSeen, TableSeen, Totals, compare};
 use crate::record::Group;
 use crate::shared::Core;
 use crate::store::{Committed, Flip, PAGE_BYTES, PAGE_OPS, PlanPaged};
@@ -122,6 +122,8 @@ struct Intake<'a> {
     start: Start,
     plan: PlanId,
     planner: Planner,
+    /// Nothing is created or copied.
+    only_compares: bool,
     /// The stable whose tables come now.
     stable: String,
     /// All that came.
@@ -145,7 +147,19 @@ impl<'a> Intake<'a> {
         // zero is the survey's own
         let plan = PlanId(core.random().max(1));
         let (stable, names) = (String::new(), NameSum::default());
-        Self { core, start, plan, planner, stable, names, groups: Vec::new(), shards, bytes: 0 }
+        let only_compares = spec.options.mode == Mode::Verify;
+        Self {
+            core,
+            start,
+            plan,
+            planner,
+            only_compares,
+            stable,
+            names,
+            groups: Vec::new(),
+            shards,
+            bytes: 0,
+        }
     }
 
     fn stable(&mut self, stable: StableSeen) {
@@ -162,7 +176,12 @@ impl<'a> Intake<'a> {
 
     fn take(&mut self, groups: impl IntoIterator<Item = PlannedGroup>) {
         for mut group in groups {
-            self.shards.append(&mut group.shards);
+            let shards = std::mem::take(&mut group.shards);
+            if self.only_compares {
+                self.shards.extend(shards.into_iter().map(compare::in_place_of));
+            } else {
+                self.shards.extend(shards);
+            }
             self.bytes += group.names.iter().map(String::len).sum::<usize>();
             self.groups.push(group);
         }

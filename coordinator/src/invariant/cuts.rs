@@ -67,7 +67,12 @@ pub(super) fn area(shard: &Shard) -> i128 {
             let length = i128::from(shard.period.to) - i128::from(shard.period.from);
             i128::from(shard.range.len()) * length
         }
-        ShardKind::Survey | ShardKind::Schema | ShardKind::Create => 0,
+        ShardKind::Survey
+        | ShardKind::Schema
+        | ShardKind::Create
+        | ShardKind::VerifyTags
+        | ShardKind::Verify(_)
+        | ShardKind::Repair(..) => 0,
     }
 }
 

@@ -272,7 +272,10 @@ impl Replay {
             return Err(at.broken(Promise::S5, format!("{one} and {other} overlap")));
         }
         if matches!(state, TaskState::Completed { .. })
-            && let Some((_, open)) = shards().find(|(_, shard)| shard.state != ShardState::Done)
+            && let Some((_, open)) = shards().find(|(_, shard)| {
+                shard.state != ShardState::Done
+                    && !repaired(shard, |id| self.shards.get(&(task.clone(), planned.plan, id)))
+            })
         {
             return Err(at.broken(
                 Promise::S6,
@@ -295,16 +298,26 @@ fn follows(at: At<'_>, old: &Shard, new: &Shard) -> Result<(), Broken> {
     Ok(())
 }
 
+/// Whether what a shard found to differ was found equal by a later round.
+fn repaired<'a>(shard: &Shard, get: impl Fn(ShardId) -> Option<&'a Shard>) -> bool {
+    matches!(shard.state, ShardState::Differs { .. }) && {
+        let later = get(shard.id.verify(shard.round + 1));
+        later.is_some_and(|later| later.state == ShardState::Done || repaired(later, get))
+    }
+}
+
 fn is_done(shard: &Shard) -> bool {
-    let counted = !matches!(shard.kind, ShardKind::Copy(_)) || shard.checkpoint.totals.agree();
-    counted && shard.checkpoint.offset == shard.end()
+    let totals = &shard.checkpoint.totals;
+    let counted = !matches!(shard.kind, ShardKind::Copy(_)) || totals.agree();
+    let equal = matches!(shard.kind, ShardKind::Repair(..)) || totals.differing.is_none();
+    counted && equal && shard.checkpoint.offset == shard.end()
 }
 
 /// Whether one event leads from one record to the next. Records cut long reasons, so their bytes are compared.
 fn is_honest(old: &Shard, new: &Shard) -> bool {
     let checkpoint = new.checkpoint;
     let reason = || match &new.state {
-        ShardState::Failed { reason } => reason.clone(),
+        ShardState::Failed { reason } | ShardState::Differs { finding: reason } => reason.clone(),
         _ => new.last_error.clone().unwrap_or_default(),
     };
     let ended = |outcome| ShardEvent::Ended { checkpoint, outcome };
@@ -312,6 +325,7 @@ fn is_honest(old: &Shard, new: &Shard) -> bool {
     let others = [
         ShardEvent::Committed { checkpoint },
         ended(Outcome::Done),
+        ended(Outcome::Differs { finding: reason() }),
         ended(Outcome::Erred { reason: reason() }),
         ended(Outcome::Failed { reason: reason() }),
         ShardEvent::Stalled { reason: reason() },

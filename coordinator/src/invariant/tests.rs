@@ -158,7 +158,7 @@ fn a_commit_that_goes_back_or_counts_twice_breaks_s2() {
         let claimed = log.claim(4, &shard);
         let first = commit(&claimed, 4, 1, 5);
         let mut second = commit(&first, 4, seq, next);
-        second.checkpoint.sum = 1;
+        second.checkpoint.sum = Some(1);
         log.at(5).shard(&first).at(6).shard(&second);
         assert_eq!(log.broken(), Some(Promise::S2), "{seq} {next}");
     }

@@ -63,6 +63,9 @@ fn log(asked: &Asked, committed: &Committed) {
         (_, Some(Outcome::Erred { reason })) => {
             tracing::warn!(%task, %shard, %epoch, error = %reason, "attempt erred")
         }
+        (_, Some(Outcome::Differs { finding })) => {
+            tracing::error!(%task, %shard, %epoch, finding, "shard differs");
+        }
         (_, Some(Outcome::Done)) => tracing::info!(%task, %shard, %epoch, "shard done"),
         (_, None) => tracing::debug!(%task, %shard, %epoch, seq = asked.checkpoint.seq, "committed"),
     }

@@ -1,15 +1,19 @@
 //! Phases and completion: a task goes on when every shard of its phase is terminal, and not before (promise S6).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tdferry_common::id::ShardId;
-use tdferry_common::shard::{Shard, ShardKind, ShardState};
+use tdferry_common::options::{MOST_REPAIRS, Verify};
+use tdferry_common::shard::{Differing, Extra, Shard, ShardKind, ShardState};
 use tdferry_common::spec::TaskName;
 use tdferry_common::task::{Phase, TaskEvent, TaskState};
 
 use super::told;
+use crate::planner::compare;
 use crate::shared::Core;
 use crate::store::{StatePut, StoreError};
+use crate::tasks::Kept;
 use crate::view::Mirror;
 
 /// Looks at the tasks this many times a second at most, in parts of a commit interval.
@@ -33,7 +37,8 @@ pub(super) async fn run(core: &Core) {
 fn ready(mirror: &Mirror) -> Vec<TaskName> {
     let ready = mirror.tasks().filter(|(_, task)| {
         let shards = || task.current().map(|shard| &shard.shard);
-        task.state.as_ref().is_some_and(|state| verdict(&state.value, shards, 0).is_some())
+        let phase = task.state.as_ref().and_then(|state| state.value.phase());
+        phase.is_some_and(|phase| is_over(phase, shards))
     });
     ready.map(|(name, _)| name.clone()).collect()
 }
@@ -42,62 +47,137 @@ fn ready(mirror: &Mirror) -> Vec<TaskName> {
 async fn advance(core: &Core, task: &TaskName) -> Result<(), StoreError> {
     let Some(record) = core.store.read_task(task).await? else { return Ok(()) };
     let shards = core.store.all_shards(task, record.state.value.plan()).await?;
-    let shards = || shards.iter().map(|stored| &stored.shard);
-    let Some(event) = verdict(&record.state.value, shards, core.clock.wall_millis()) else { return Ok(()) };
+    let shards: Vec<_> = shards.into_iter().map(|stored| stored.shard).collect();
+    let Some(asked) = Asked::of(&record.spec) else {
+        tracing::error!(%task, "the task's options cannot be read here; it goes on where they can");
+        return Ok(());
+    };
+    let Some(Next { event, adds }) = next(&record.state.value, &shards, asked, core.clock.wall_millis())
+    else {
+        return Ok(());
+    };
     let Ok(next) = record.state.value.clone().next(event) else { return Ok(()) };
-    if let StatePut::Done(_) = core.store.put_state(task, &record.state, &next).await? {
+    if let StatePut::Done(_) = core.store.add_shards(task, &record.state, &adds, &next).await? {
         log(task, &next);
     }
     Ok(())
 }
 
+/// What of a task's options decides how it goes on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    verify: Verify,
+    repair: bool,
+}
+
+impl Asked {
+    /// `None` where a spec cannot be read, such as one with options of a newer version.
+    fn of(stored: &str) -> Option<Self> {
+        let spec = Kept::open(stored).and_then(|kept| kept.spec()).ok()?;
+        Some(Self { verify: spec.options.verify, repair: spec.options.repair })
+    }
+}
+
+/// How a task goes on, and with which new shards.
+#[derive(Debug, PartialEq, Eq)]
+struct Next {
+    event: TaskEvent,
+    adds: Vec<Shard>,
+}
+
 fn log(task: &TaskName, next: &TaskState) {
     match next {
         TaskState::Failed { reason, .. } => tracing::error!(%task, error = %reason, "task failed"),
+        TaskState::Differs { differing, .. } => tracing::error!(%task, found = %differing, "task differs"),
         _ => tracing::info!(%task, state = next.name(), "task goes on"),
     }
 }
 
-/// What follows from the shards of a task's plan; `None` while its phase goes on.
-fn verdict<'a, I>(state: &TaskState, shards: impl Fn() -> I, at_millis: i64) -> Option<TaskEvent>
+/// Whether every shard of a phase is terminal, or nothing is worth waiting for.
+fn is_over<'a, I>(phase: Phase, shards: impl Fn() -> I) -> bool
 where
     I: Iterator<Item = &'a Shard>,
 {
-    let phase = state.phase()?;
-    let of_phase = || shards().filter(|shard| phase_of(shard.kind) == phase);
-    let failed = || of_phase().filter(|shard| matches!(shard.state, ShardState::Failed { .. }));
+    let of_phase = || shards().filter(|shard| phase_of(shard) == phase);
     // without the structure no subtable can be created: its shards wait for nothing
-    let hopeless = phase == Phase::Schema && failed().any(|shard| shard.id == ShardId::schema());
-    if !hopeless && of_phase().any(|shard| !shard.is_terminal()) {
-        return None;
-    }
-    if let Some(first) = failed().next() {
-        let reason = reason(first, failed().count(), of_phase().count());
-        return Some(TaskEvent::ShardsFailed { reason, at_millis });
-    }
-    let next = match phase {
-        // the survey's own last transaction makes the plan count
-        Phase::Survey => return None,
-        Phase::Schema => shards().any(|shard| phase_of(shard.kind) == Phase::Copy).then_some(Phase::Copy),
-        Phase::Copy => None,
-    };
-    // a plan holds its schema shard at the least; a listing without it is none to decide by
-    let rejected = shards().map(|shard| shard.checkpoint.totals.rejected).sum();
-    of_phase().next().map(|_| TaskEvent::PhaseDone { next, rejected, at_millis })
+    let hopeless =
+        phase == Phase::Schema && of_phase().any(|shard| is_failed(shard) && shard.id == ShardId::schema());
+    hopeless || of_phase().all(Shard::is_terminal)
 }
 
-fn phase_of(kind: ShardKind) -> Phase {
-    match kind {
+/// What follows from the shards of a task's plan; `None` while its phase goes on.
+fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Option<Next> {
+    let phase = state.phase().filter(|phase| is_over(*phase, || shards.iter()))?;
+    let of_phase = || shards.iter().filter(|shard| phase_of(shard) == phase);
+    let failed = || of_phase().filter(|shard| is_failed(shard));
+    if let Some(first) = failed().next() {
+        let reason = reason(first, failed().count(), of_phase().count());
+        return Some(Next { event: TaskEvent::ShardsFailed { reason, at_millis }, adds: Vec::new() });
+    }
+    // a plan holds its schema shard at the least; a listing without it is none to decide by
+    of_phase().next()?;
+    let rejected = rejected(shards);
+    let (next, adds) = match phase {
+        // the survey's own last transaction makes the plan count
+        Phase::Survey => return None,
+        Phase::Schema if has(shards, Phase::Copy) => (Some(Phase::Copy), Vec::new()),
+        Phase::Schema | Phase::Copy => match compare::verifies(shards, asked.verify) {
+            none if none.is_empty() => (has(shards, Phase::Verify(0)).then_some(Phase::Verify(0)), none),
+            verifies => (Some(Phase::Verify(0)), verifies),
+        },
+        Phase::Repair(round) => (Some(Phase::Verify(round)), compare::verifies_again(shards, round)),
+        Phase::Verify(round) => match differing(of_phase()) {
+            (0, _) => (None, Vec::new()),
+            _ if asked.repair && round < MOST_REPAIRS => {
+                (Some(Phase::Repair(round + 1)), compare::repairs(shards, round, Extra::Kept))
+            }
+            (found, differing) => {
+                let event = TaskEvent::Differed { shards: found, differing, rejected, at_millis };
+                return Some(Next { event, adds: Vec::new() });
+            }
+        },
+    };
+    let there: BTreeSet<_> = shards.iter().map(|shard| &shard.id).collect();
+    let adds = adds.into_iter().filter(|add| !there.contains(&add.id)).collect();
+    Some(Next { event: TaskEvent::PhaseDone { next, rejected, at_millis }, adds })
+}
+
+fn has(shards: &[Shard], phase: Phase) -> bool {
+    shards.iter().any(|shard| phase_of(shard) == phase)
+}
+
+/// Rows that copying could not put into the target. Repairs meet the same ones again.
+fn rejected(shards: &[Shard]) -> u64 {
+    let copies = shards.iter().filter(|shard| matches!(shard.kind, ShardKind::Copy(_)));
+    copies.map(|shard| shard.checkpoint.totals.rejected).sum()
+}
+
+/// How many shards found the target to differ, and in what.
+fn differing<'a>(shards: impl Iterator<Item = &'a Shard>) -> (u64, Differing) {
+    let found = shards.filter(|shard| matches!(shard.state, ShardState::Differs { .. }));
+    found.fold((0, Differing::default()), |(shards, all), one| {
+        (shards + 1, all.and(one.checkpoint.totals.differing))
+    })
+}
+
+fn is_failed(shard: &Shard) -> bool {
+    matches!(shard.state, ShardState::Failed { .. })
+}
+
+fn phase_of(shard: &Shard) -> Phase {
+    match shard.kind {
         ShardKind::Survey => Phase::Survey,
         ShardKind::Schema | ShardKind::Create => Phase::Schema,
         ShardKind::Copy(_) => Phase::Copy,
+        ShardKind::VerifyTags | ShardKind::Verify(_) => Phase::Verify(shard.round),
+        ShardKind::Repair(..) => Phase::Repair(shard.round),
     }
 }
 
 fn reason(first: &Shard, failed: usize, all: usize) -> String {
     let why = match &first.state {
         ShardState::Failed { reason } => reason.as_str(),
-        ShardState::Open | ShardState::Done => "",
+        ShardState::Open | ShardState::Done | ShardState::Differs { .. } => "",
     };
     match failed {
         1 if all == 1 => why.to_owned(),
@@ -121,7 +201,7 @@ mod tests {
             ShardKind::Survey => ShardId::survey(),
             ShardKind::Schema => ShardId::schema(),
             ShardKind::Create => ShardId::create(group),
-            ShardKind::Copy(_) => ShardId::copy(group, 0),
+            _ => ShardId::copy(group, 0),
         };
         let planned = Shard::planned(id, kind, Some(group), Range::NONE, Period { from: 0, to: 0 });
         Shard { state, ..planned }
@@ -142,7 +222,7 @@ mod tests {
     const COPY: ShardKind = ShardKind::Copy(Density::Dense);
 
     fn next(phase: Phase, shards: &[Shard]) -> Option<TaskEvent> {
-        verdict(&active(phase), || shards.iter(), 7)
+        super::next(&active(phase), shards, Asked::default(), 7).map(|next| next.event)
     }
 
     #[test]
@@ -184,9 +264,51 @@ mod tests {
     #[test]
     fn a_survey_that_failed_fails_its_task() {
         let survey = shard(ShardKind::Survey, failed());
-        let event = verdict(&TaskState::Surveying, || std::iter::once(&survey), 7);
-        assert_eq!(event, Some(TaskEvent::ShardsFailed { reason: "no".into(), at_millis: 7 }));
+        let next = |survey: &Shard| {
+            let shards = std::slice::from_ref(survey);
+            super::next(&TaskState::Surveying, shards, Asked::default(), 7).map(|next| next.event)
+        };
+        assert_eq!(next(&survey), Some(TaskEvent::ShardsFailed { reason: "no".into(), at_millis: 7 }));
         let survey = shard(ShardKind::Survey, ShardState::Done);
-        assert_eq!(verdict(&TaskState::Surveying, || std::iter::once(&survey), 7), None);
+        assert_eq!(next(&survey), None);
+    }
+
+    #[test]
+    fn what_was_copied_is_compared_where_that_is_asked_for_and_added_once() {
+        let mut shards = vec![shard(ShardKind::Schema, ShardState::Done), shard(COPY, ShardState::Done)];
+        let asked = Asked { verify: Verify::Digest, repair: false };
+        let copying = active(Phase::Copy);
+        let next = |shards: &[Shard]| super::next(&copying, shards, asked, 7).unwrap();
+        let to_verify = TaskEvent::PhaseDone { next: Some(Phase::Verify(0)), rejected: 0, at_millis: 7 };
+        let first = next(&shards);
+        assert_eq!((first.event, first.adds.len()), (to_verify.clone(), 2));
+        shards.push(first.adds[0].clone());
+        let again = next(&shards);
+        assert_eq!((again.event, again.adds), (to_verify, vec![first.adds[1].clone()]));
+    }
+
+    #[test]
+    fn a_task_that_differs_says_so_or_is_repaired_at_most_three_times() {
+        let found = |round| {
+            let differing = Differing { tables: 1, missing: 2, ..Differing::default() };
+            let mut found = shard(ShardKind::Verify(Density::Dense), ShardState::Open);
+            found.id = found.id.verify(round);
+            found.checkpoint.totals.differing = differing;
+            Shard { round, state: ShardState::Differs { finding: String::new() }, ..found }
+        };
+        let next = |round, repair| {
+            let asked = Asked { verify: Verify::Digest, repair };
+            super::next(&active(Phase::Verify(round)), &[found(round)], asked, 7).unwrap()
+        };
+        let differing = Differing { tables: 1, missing: 2, ..Differing::default() };
+        let differed = TaskEvent::Differed { shards: 1, differing, rejected: 0, at_millis: 7 };
+        assert_eq!(next(0, false).event, differed);
+        for round in 0..MOST_REPAIRS {
+            let repair = next(round, true);
+            let next = Some(Phase::Repair(round + 1));
+            assert_eq!(repair.event, TaskEvent::PhaseDone { next, rejected: 0, at_millis: 7 });
+            assert_eq!(repair.adds[0].round, round + 1);
+        }
+        assert_eq!(next(MOST_REPAIRS, true).event, differed);
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at the totals of all tasks that copy once a second, so that rates are known when somebody asks.
+//! Looks at the totals of all tasks that read rows once a second, so that rates are known when somebody asks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,17 +20,19 @@ pub(super) async fn run(core: &Core) {
     }
 }
 
-/// Rows and bytes of the tasks that copy.
+/// Rows and bytes of the tasks that copy or compare.
 fn totals(mirror: &Mirror) -> BTreeMap<TaskName, (u64, u64)> {
     let copying = mirror.tasks().filter(|(_, task)| {
-        task.state.as_ref().is_some_and(|state| state.value.phase() == Some(Phase::Copy))
+        let phase = task.state.as_ref().and_then(|state| state.value.phase());
+        matches!(phase, Some(Phase::Copy | Phase::Verify(_) | Phase::Repair(_)))
     });
     let sums = copying.map(|(name, task)| {
-        let copies = task.current().filter(|one| matches!(one.shard.kind, ShardKind::Copy(_)));
+        let reads = |kind| matches!(kind, ShardKind::Copy(_) | ShardKind::Verify(_) | ShardKind::Repair(..));
+        let reading = task.current().filter(|one| reads(one.shard.kind));
         let add = |(rows, bytes), totals: &tdferry_common::shard::Totals| {
             (rows + totals.read, bytes + totals.bytes)
         };
-        (name.clone(), copies.map(|one| &one.shard.checkpoint.totals).fold((0, 0), add))
+        (name.clone(), reading.map(|one| &one.shard.checkpoint.totals).fold((0, 0), add))
     });
     sums.collect()
 }

@@ -4,6 +4,7 @@
 //! estimates say, the shards of a group tile its subtables × the task's period without gap or overlap (promise S5).
 
 mod bounds;
+pub(crate) mod compare;
 mod cut;
 mod gather;
 mod recut;

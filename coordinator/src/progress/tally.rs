@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tdferry_common::id::GroupId;
-use tdferry_common::shard::{Range, Shard, ShardKind, ShardState, Totals};
+use tdferry_common::shard::{Differing, Range, Shard, ShardKind, ShardState, Totals};
 
 /// What the shards of a plan add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,8 +17,11 @@ pub(crate) struct Tally {
     pub(crate) rows_estimated: u64,
     /// Rows that open shards are still expected to bring.
     pub(crate) rows_left: u64,
-    /// Over all copy shards; `tables` over all create shards.
+    /// Over all copy shards; `tables` over all create shards, `differing` over the last round of verify shards.
     pub(crate) totals: Totals,
+    /// Rows of the target that were read back and compared, over the last round of verify shards.
+    pub(crate) verified: u64,
+    pub(crate) round: u32,
 }
 
 /// Adds up shards, which come in the order of their ids.
@@ -36,6 +39,8 @@ pub(crate) fn tally<'a>(shards: impl IntoIterator<Item = &'a Shard>) -> Tally {
                 add_copy(&mut tally, shard);
                 copied.add(shard);
             }
+            ShardKind::VerifyTags | ShardKind::Verify(_) => add_verify(&mut tally, shard),
+            ShardKind::Repair(..) => tally.rows_left += left(shard),
         }
     }
     tally.tables_done = if copied.0.is_empty() { tally.totals.tables } else { copied.done() };
@@ -54,9 +59,24 @@ fn add_copy(tally: &mut Tally, shard: &Shard) {
     if let Some(before) = one.before {
         *sum.before.get_or_insert(0) += before;
     }
-    let left = if shard.is_terminal() { 0 } else { shard.estimate.rows.saturating_sub(one.read) };
+    let left = left(shard);
     tally.rows_left += left;
     tally.rows_estimated += one.read + left;
+}
+
+fn add_verify(tally: &mut Tally, shard: &Shard) {
+    if shard.round > tally.round {
+        (tally.round, tally.verified, tally.totals.differing) = (shard.round, 0, Differing::default());
+    }
+    if shard.round == tally.round {
+        tally.rows_left += left(shard);
+        tally.verified += shard.checkpoint.totals.read;
+        tally.totals.differing = tally.totals.differing.and(shard.checkpoint.totals.differing);
+    }
+}
+
+fn left(shard: &Shard) -> u64 {
+    if shard.is_terminal() { 0 } else { shard.estimate.rows.saturating_sub(shard.checkpoint.totals.read) }
 }
 
 /// Which tables of each group are through in all periods.

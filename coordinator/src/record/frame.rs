@@ -48,6 +48,14 @@ pub(super) fn open(known: u8, bytes: &[u8]) -> Result<&[u8], Damage> {
     }
 }
 
+/// The payload of a record of this version or one before it, and of which.
+pub(super) fn open_since(oldest: u8, known: u8, bytes: &[u8]) -> Result<(u8, &[u8]), Damage> {
+    match bytes.first() {
+        Some(version) if (oldest..known).contains(version) => Ok((*version, open(*version, bytes)?)),
+        _ => Ok((known, open(known, bytes)?)),
+    }
+}
+
 /// Writes fixed-width fields one after the other.
 #[derive(Default)]
 pub(super) struct Writer(pub(super) Vec<u8>);

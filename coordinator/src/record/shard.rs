@@ -2,14 +2,18 @@
 
 use tdferry_common::id::{ClaimId, Epoch, GroupId, ShardId};
 use tdferry_common::offset::Offset;
-use tdferry_common::shard::{Checkpoint, Density, Estimate, Range, Shard, ShardKind, ShardState, Totals};
+use tdferry_common::shard::{
+    Checkpoint, Density, Differing, Estimate, Extra, Range, Shard, ShardKind, ShardState, Totals,
+};
 use tdferry_common::time::Period;
 
-use super::frame::{Damage, Reader, Writer, open, seal};
+use super::frame::{Damage, Reader, Writer, open_since, seal};
 
-const VERSION: u8 = 1;
+/// Version 2 added what comparing needs, and whether a sum was made.
+const VERSION: u8 = 2;
+const OLDEST: u8 = 1;
 /// Two reasons of this length and the fixed fields stay below 1.2 KB, so that a hundred thousand shards fit etcd.
-pub(super) const MAX_REASON: u16 = 480;
+pub(super) const MAX_REASON: u16 = 450;
 
 /// The record of a shard. Reasons are cut to `MAX_REASON` bytes.
 pub(crate) fn encode_shard(shard: &Shard) -> Vec<u8> {
@@ -29,17 +33,20 @@ pub(crate) fn encode_shard(shard: &Shard) -> Vec<u8> {
         ShardState::Open => (0, ""),
         ShardState::Done => (1, ""),
         ShardState::Failed { reason } => (2, reason.as_str()),
+        ShardState::Differs { finding } => (3, finding.as_str()),
     };
     out.bytes(&[code]);
     out.text(reason, MAX_REASON);
     out.bytes(&[u8::from(shard.last_error.is_some())]);
     out.text(shard.last_error.as_deref().unwrap_or_default(), MAX_REASON);
+    write_compared(&mut out, shard);
     seal(VERSION, &out.0)
 }
 
 /// The shard behind a record.
 pub(crate) fn decode_shard(id: &ShardId, bytes: &[u8]) -> Result<Shard, Damage> {
-    let mut from = Reader(open(VERSION, bytes)?);
+    let (version, payload) = open_since(OLDEST, VERSION, bytes)?;
+    let mut from = Reader(payload);
     let kind = kind_of(from.take("kind")?)?;
     let group = from.option("group")?.map(|group| GroupId(u32::from_be_bytes(group)));
     let range =
@@ -52,13 +59,14 @@ pub(crate) fn decode_shard(id: &ShardId, bytes: &[u8]) -> Result<Shard, Damage> 
         rows: u64::from_be_bytes(from.take("estimate")?),
         bytes: u64::from_be_bytes(from.take("estimate")?),
     };
-    let checkpoint = read_checkpoint(&mut from)?;
+    let mut checkpoint = read_checkpoint(&mut from)?;
     let claims = u32::from_be_bytes(from.take("claims")?);
     let claim = from.option("claim")?.map(|claim| ClaimId(u64::from_be_bytes(claim)));
     let state = match (from.take("state")?, from.text("reason")?) {
         ([0], "") => ShardState::Open,
         ([1], "") => ShardState::Done,
         ([2], reason) => ShardState::Failed { reason: reason.to_owned() },
+        ([3], finding) => ShardState::Differs { finding: finding.to_owned() },
         _ => return Err(Damage::Field("state")),
     };
     let last_error = match (from.take("last error")?, from.text("last error")?) {
@@ -66,9 +74,58 @@ pub(crate) fn decode_shard(id: &ShardId, bytes: &[u8]) -> Result<Shard, Damage> 
         ([1], text) => Some(text.to_owned()),
         _ => return Err(Damage::Field("last error")),
     };
+    let compared = if version == OLDEST { Compared::default() } else { read_compared(&mut from)? };
     from.end()?;
-    let id = id.clone();
-    Ok(Shard { id, kind, group, range, period, estimate, state, checkpoint, claims, claim, last_error })
+    let Compared { expected, round, differing, summed } = compared;
+    checkpoint.totals.differing = differing;
+    checkpoint.sum = checkpoint.sum.filter(|_| summed);
+    Ok(Shard {
+        id: id.clone(),
+        kind,
+        group,
+        range,
+        period,
+        estimate,
+        expected,
+        round,
+        state,
+        checkpoint,
+        claims,
+        claim,
+        last_error,
+    })
+}
+
+/// What version 2 added, behind everything else.
+#[derive(Default)]
+struct Compared {
+    expected: Option<u128>,
+    round: u32,
+    differing: Differing,
+    summed: bool,
+}
+
+fn write_compared(out: &mut Writer, shard: &Shard) {
+    let Differing { tables, missing, extra, changed } = shard.checkpoint.totals.differing;
+    out.option(shard.expected.map(u128::to_be_bytes));
+    out.bytes(&shard.round.to_be_bytes());
+    for count in [tables, missing, extra, changed] {
+        out.bytes(&count.to_be_bytes());
+    }
+    out.bytes(&[u8::from(shard.checkpoint.sum.is_some())]);
+}
+
+fn read_compared(from: &mut Reader<'_>) -> Result<Compared, Damage> {
+    let expected = from.option("expected sum")?.map(u128::from_be_bytes);
+    let round = u32::from_be_bytes(from.take("round")?);
+    let mut count = || from.take("differing").map(u64::from_be_bytes);
+    let differing = Differing { tables: count()?, missing: count()?, extra: count()?, changed: count()? };
+    let summed = match from.take("summed")? {
+        [0] => false,
+        [1] => true,
+        _ => return Err(Damage::Field("summed")),
+    };
+    Ok(Compared { expected, round, differing, summed })
 }
 
 fn write_checkpoint(out: &mut Writer, checkpoint: &Checkpoint) {
@@ -84,7 +141,7 @@ fn write_checkpoint(out: &mut Writer, checkpoint: &Checkpoint) {
     for count in [totals.source_counted, totals.target_counted, totals.expired] {
         out.bytes(&count.to_be_bytes());
     }
-    out.bytes(&sum.to_be_bytes());
+    out.bytes(&sum.unwrap_or_default().to_be_bytes());
 }
 
 fn read_checkpoint(from: &mut Reader<'_>) -> Result<Checkpoint, Damage> {
@@ -101,9 +158,9 @@ fn read_checkpoint(from: &mut Reader<'_>) -> Result<Checkpoint, Damage> {
     let mut count = |field| from.take(field).map(u64::from_be_bytes);
     let (source_counted, target_counted) = (count("source count")?, count("target count")?);
     let expired = count("expired")?;
-    let sum = u128::from_be_bytes(from.take("sum")?);
-    let totals =
-        Totals { read, written, rejected, bytes, tables, before, source_counted, target_counted, expired };
+    let sum = Some(u128::from_be_bytes(from.take("sum")?));
+    let counts = Totals { read, written, rejected, bytes, tables, ..Totals::default() };
+    let totals = Totals { before, source_counted, target_counted, expired, ..counts };
     Ok(Checkpoint { epoch, seq, offset, totals, sum })
 }
 
@@ -114,6 +171,13 @@ const fn kind_code(kind: ShardKind) -> u8 {
         ShardKind::Create => 3,
         ShardKind::Copy(Density::Dense) => 4,
         ShardKind::Copy(Density::Sparse) => 5,
+        ShardKind::VerifyTags => 6,
+        ShardKind::Verify(Density::Dense) => 7,
+        ShardKind::Verify(Density::Sparse) => 8,
+        ShardKind::Repair(Density::Dense, Extra::Kept) => 9,
+        ShardKind::Repair(Density::Sparse, Extra::Kept) => 10,
+        ShardKind::Repair(Density::Dense, Extra::Deleted) => 11,
+        ShardKind::Repair(Density::Sparse, Extra::Deleted) => 12,
     }
 }
 
@@ -124,6 +188,13 @@ const fn kind_of([code]: [u8; 1]) -> Result<ShardKind, Damage> {
         3 => Ok(ShardKind::Create),
         4 => Ok(ShardKind::Copy(Density::Dense)),
         5 => Ok(ShardKind::Copy(Density::Sparse)),
+        6 => Ok(ShardKind::VerifyTags),
+        7 => Ok(ShardKind::Verify(Density::Dense)),
+        8 => Ok(ShardKind::Verify(Density::Sparse)),
+        9 => Ok(ShardKind::Repair(Density::Dense, Extra::Kept)),
+        10 => Ok(ShardKind::Repair(Density::Sparse, Extra::Kept)),
+        11 => Ok(ShardKind::Repair(Density::Dense, Extra::Deleted)),
+        12 => Ok(ShardKind::Repair(Density::Sparse, Extra::Deleted)),
         _ => Err(Damage::Field("kind")),
     }
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use tdferry_common::id::{ClaimId, Epoch, GroupId, PlanId, SessionId, ShardId, WorkerId};
 use tdferry_common::offset::Offset;
-use tdferry_common::shard::{Checkpoint, Density, Estimate, Range, Shard, ShardKind, ShardState, Totals};
+use tdferry_common::shard::{
+    Checkpoint, Density, Differing, Estimate, Extra, Range, Shard, ShardKind, ShardState, Totals,
+};
 use tdferry_common::task::{Control, Cutoff, Found, Phase, Planned, TaskState};
 use tdferry_common::time::{Period, Precision};
 
@@ -35,9 +37,12 @@ fn shard() -> Shard {
             source_counted: 10,
             target_counted: 11,
             expired: 3,
+            differing: Differing { tables: 1, missing: 2, extra: 3, changed: 4 },
         },
-        sum: 0x0123_4567_89ab_cdef_0011_2233_4455_6677,
+        sum: Some(0x0123_4567_89ab_cdef_0011_2233_4455_6677),
     };
+    shard.expected = Some(0x1122);
+    shard.round = 2;
     shard.claims = 2;
     shard.claim = Some(ClaimId(0xfeed));
     shard.last_error = Some("sink is not reachable: größer".into());
@@ -129,6 +134,15 @@ fn records_written_by_this_version_are_those_that_were_stored_before() {
 }
 
 #[test]
+fn a_shard_of_version_1_is_read_without_what_came_later() {
+    let stored = std::fs::read(golden("shard-v1")).unwrap();
+    let mut former = shard();
+    former.checkpoint.totals.differing = Differing::default();
+    (former.checkpoint.sum, former.expected, former.round) = (None, None, 0);
+    assert_eq!(decode_shard(&former.id, &stored), Ok(former));
+}
+
+#[test]
 fn every_flipped_byte_of_every_record_is_refused() {
     for (name, bytes, reads) in records() {
         assert!(reads(&bytes), "{name}");
@@ -163,7 +177,7 @@ fn the_longest_shard_stays_below_its_bound() {
     let shard = Shard {
         state: ShardState::Failed { reason: long.clone() },
         last_error: Some(long),
-        checkpoint: Checkpoint { sum: u128::MAX, ..shard().checkpoint },
+        checkpoint: Checkpoint { sum: Some(u128::MAX), ..shard().checkpoint },
         ..shard()
     };
     let bytes = encode_shard(&shard);
@@ -193,7 +207,7 @@ fn a_million_subtables_of_the_usual_kind_take_a_few_bytes_each() {
 }
 
 fn any_totals() -> impl Strategy<Value = Totals> {
-    (any::<[u64; 8]>(), any::<Option<u64>>()).prop_map(|(n, before)| Totals {
+    (any::<[u64; 12]>(), any::<Option<u64>>()).prop_map(|(n, before)| Totals {
         read: n[0],
         written: n[1],
         rejected: n[2],
@@ -203,6 +217,7 @@ fn any_totals() -> impl Strategy<Value = Totals> {
         source_counted: n[5],
         target_counted: n[6],
         expired: n[7],
+        differing: Differing { tables: n[8], missing: n[9], extra: n[10], changed: n[11] },
     })
 }
 
@@ -213,22 +228,34 @@ fn any_shard() -> impl Strategy<Value = Shard> {
         Just(ShardKind::Create),
         Just(ShardKind::Copy(Density::Dense)),
         Just(ShardKind::Copy(Density::Sparse)),
+        Just(ShardKind::VerifyTags),
+        Just(ShardKind::Verify(Density::Dense)),
+        Just(ShardKind::Verify(Density::Sparse)),
+        Just(ShardKind::Repair(Density::Dense, Extra::Kept)),
+        Just(ShardKind::Repair(Density::Sparse, Extra::Kept)),
+        Just(ShardKind::Repair(Density::Dense, Extra::Deleted)),
+        Just(ShardKind::Repair(Density::Sparse, Extra::Deleted)),
     ];
     let state = prop_oneof![
         Just(ShardState::Open),
         Just(ShardState::Done),
         ".{0,100}".prop_map(|reason| ShardState::Failed { reason }),
+        ".{0,100}".prop_map(|finding| ShardState::Differs { finding }),
     ];
     let place = (any::<Option<u32>>(), any::<[u32; 2]>(), any::<[i64; 2]>(), any::<[u64; 2]>());
-    let checkpoint = (any::<i64>(), any::<u64>(), any::<(u32, i64)>(), any_totals(), any::<u128>());
+    let checkpoint = (any::<i64>(), any::<u64>(), any::<(u32, i64)>(), any_totals(), any::<Option<u128>>());
     let claims = (any::<u32>(), any::<Option<u64>>(), proptest::option::of(".{0,100}"));
-    (kind, state, place, checkpoint, claims).prop_map(|(kind, state, place, at, claims)| Shard {
+    let compared = any::<(Option<u128>, u32)>();
+    let all = (kind, state, place, checkpoint, claims, compared);
+    all.prop_map(|(kind, state, place, at, claims, compared)| Shard {
         id: ShardId::survey(),
         kind,
         group: place.0.map(GroupId),
         range: Range { from: place.1[0], to: place.1[1] },
         period: Period { from: place.2[0], to: place.2[1] },
         estimate: Estimate { rows: place.3[0], bytes: place.3[1] },
+        expected: compared.0,
+        round: compared.1,
         state,
         checkpoint: Checkpoint {
             epoch: Epoch(at.0),
@@ -280,6 +307,16 @@ fn every_state_of_a_task_reads_back() {
         TaskState::Surveying,
         active(),
         TaskState::Completed { planned, rejected: 3, at_millis: 5 },
+        TaskState::Active { phase: Phase::Repair(2), planned },
+        TaskState::Differs {
+            planned,
+            round: 1,
+            shards: 2,
+            differing: Differing { tables: 1, ..Differing::default() },
+            rejected: 3,
+            at_millis: 5,
+        },
+        TaskState::Failed { phase: Phase::Verify(1), planned: None, reason: "no".into(), at_millis: 1 },
         TaskState::Failed { phase: Phase::Survey, planned: None, reason: "no".into(), at_millis: -1 },
     ] {
         assert_eq!(decode_state(&encode_state(&state)), Ok(state));

@@ -4,6 +4,7 @@
 //! etcd evaluates, and an answer that got lost is resolved by sending the same transaction again and reading why it
 //! does not pass. Callers get values for lost races and [`StoreError`] for the rest.
 
+mod add;
 mod claim;
 mod commit;
 pub mod connect;

@@ -1,24 +1,29 @@
 //! What an operator changes: the control of a task, its failed shards, whether there is one.
 
 use tdferry_common::id::ShardId;
+use tdferry_common::shard::Extra;
 use tdferry_common::spec::TaskName;
-use tdferry_common::task::Control;
+use tdferry_common::task::{Control, TaskEvent, TaskState};
 use tdferry_proto::status::ApiError;
 
 use super::no_such;
 use crate::phases;
+use crate::planner::compare;
 use crate::shared::Core;
-use crate::store::{ControlSet, Deleted, Retried};
+use crate::store::{ControlSet, Deleted, Retried, StatePut};
+
+/// Losing the race for a task's state this often means that something is wrong.
+const REPAIR_TRIES: u32 = 5;
 
 /// Sets what is wanted of a task. Pause and stop drain what is under way.
 pub(crate) async fn set_control(core: &Core, task: &TaskName, control: Control) -> Result<(), ApiError> {
     let record = core.store.read_task(task).await?.ok_or_else(|| no_such(task))?;
     let state = record.state.value;
     if state.is_terminal() {
-        let hint = if state.name() == "failed" {
-            "`tdferry shard retry` opens its failed shards again"
-        } else {
-            "nothing is left to do"
+        let hint = match state {
+            TaskState::Failed { .. } => "`tdferry shard retry` opens its failed shards again",
+            TaskState::Differs { .. } => "`tdferry repair` makes alike what differs",
+            _ => "nothing is left to do",
         };
         return Err(ApiError::Conflict(format!("task {task} has ended ({}): {hint}", state.name())));
     }
@@ -27,6 +32,30 @@ pub(crate) async fn set_control(core: &Core, task: &TaskName, control: Control) 
         ControlSet::NoTask => return Err(no_such(task)),
     }
     Ok(())
+}
+
+/// Has a task that differs made alike and compared again.
+pub(crate) async fn repair(core: &Core, task: &TaskName, extra: Extra) -> Result<(), ApiError> {
+    for _ in 0..REPAIR_TRIES {
+        let record = core.store.read_task(task).await?.ok_or_else(|| no_such(task))?;
+        let state = &record.state.value;
+        let TaskState::Differs { round, .. } = state else {
+            let name = state.name();
+            return Err(ApiError::Conflict(format!(
+                "task {task} is {name}: only one that differs can be repaired"
+            )));
+        };
+        let shards: Vec<_> =
+            core.store.all_shards(task, state.plan()).await?.into_iter().map(|stored| stored.shard).collect();
+        let adds = compare::repairs(&shards, *round, extra);
+        let next =
+            state.clone().next(TaskEvent::Repairing).map_err(|err| ApiError::Conflict(err.to_string()))?;
+        if let StatePut::Done(_) = core.store.add_shards(task, &record.state, &adds, &next).await? {
+            tracing::info!(%task, shards = adds.len(), "repair begins");
+            return Ok(());
+        }
+    }
+    Err(ApiError::Conflict(format!("somebody else changes task {task} all the time; try again")))
 }
 
 /// Ends a task for good; what is in flight is fenced at once.

@@ -46,6 +46,13 @@ pub(crate) fn words(seen: &Seen<'_>) -> Words {
         (TaskState::Completed { rejected, .. }, _) => {
             (seen.state.name(), Health::Idle, format!("the target refused {rejected} rows"))
         }
+        (TaskState::Differs { differing, .. }, _) => (
+            seen.state.name(),
+            Health::Fatal,
+            format!(
+                "{differing}; `tdferry shard list NAME --state differs` shows where, `tdferry repair NAME` makes it alike"
+            ),
+        ),
         (_, Control::Pause) => (if held { "pausing" } else { "paused" }, ending, String::new()),
         (_, Control::Stop) => (if held { "stopping" } else { "stopped" }, ending, String::new()),
         (_, Control::Run) => return running(seen),

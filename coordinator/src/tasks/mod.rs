@@ -12,7 +12,7 @@ mod show;
 use tdferry_common::spec::TaskName;
 use tdferry_proto::status::ApiError;
 
-pub(crate) use change::{delete, retry, set_control};
+pub(crate) use change::{delete, repair, retry, set_control};
 pub(crate) use create::{MemorySecrets, copy, create, export};
 pub(crate) use kept::Kept;
 pub(crate) use list_shards::{ShardShown, ShardsAsked, list_shards};

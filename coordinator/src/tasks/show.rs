@@ -150,7 +150,9 @@ fn tables(state: &TaskState, tally: &Tally) -> u64 {
 
 fn ended(state: &TaskState) -> Option<i64> {
     match state {
-        TaskState::Completed { at_millis, .. } | TaskState::Failed { at_millis, .. } => Some(*at_millis),
+        TaskState::Completed { at_millis, .. }
+        | TaskState::Differs { at_millis, .. }
+        | TaskState::Failed { at_millis, .. } => Some(*at_millis),
         TaskState::Surveying | TaskState::Active { .. } => None,
     }
 }

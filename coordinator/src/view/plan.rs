@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tdferry_common::id::ShardId;
-use tdferry_common::shard::{Density, Shard, ShardKind};
+use tdferry_common::shard::{Density, Extra, Shard, ShardKind};
 
 use crate::store::StoredShard;
 
@@ -65,19 +65,29 @@ impl Plan {
     }
 
     fn of_kind(&mut self, kind: ShardKind) -> &mut BTreeSet<Place> {
-        let [survey, schema, create, copy] = &mut self.free;
+        let [survey, schema, create, copy, tags, verify, repair] = &mut self.free;
         match kind {
             ShardKind::Survey => survey,
             ShardKind::Schema => schema,
             ShardKind::Create => create,
             ShardKind::Copy(_) => copy,
+            ShardKind::VerifyTags => tags,
+            ShardKind::Verify(_) => verify,
+            ShardKind::Repair(..) => repair,
         }
     }
 }
 
-/// Every kind once, in the order of the phases; how dense a copy shard is makes no difference.
-const KINDS: [ShardKind; 4] =
-    [ShardKind::Survey, ShardKind::Schema, ShardKind::Create, ShardKind::Copy(Density::Dense)];
+/// Every kind once, in the order of the phases; how dense it is makes no difference.
+const KINDS: [ShardKind; 7] = [
+    ShardKind::Survey,
+    ShardKind::Schema,
+    ShardKind::Create,
+    ShardKind::Copy(Density::Dense),
+    ShardKind::VerifyTags,
+    ShardKind::Verify(Density::Dense),
+    ShardKind::Repair(Density::Dense, Extra::Kept),
+];
 
 fn place(shard: &Shard) -> Place {
     (shard.period.from, shard.id.clone())

@@ -200,7 +200,7 @@ impl Record {
             target_counted: rows,
             ..Totals::default()
         };
-        Checkpoint { epoch: Epoch(i64::from(epoch)), seq: u64::from(seq), offset, totals, sum: 0 }
+        Checkpoint { epoch: Epoch(i64::from(epoch)), seq: u64::from(seq), offset, totals, sum: None }
     }
 
     fn shipped(self) -> Shard {

@@ -82,7 +82,8 @@ async fn copy_again(copy: &Copy, source: &Counted, target: &Counted) -> Worked<(
     let tables = verdict::differing(source, target);
     tracing::warn!(tables = tables.len(), "copying again the tables whose counts differ");
     let (read, wrote) = copy_tables(copy, &tables).await?;
-    copy.attempt.ledger.advance(|_, totals| {
+    // what was read of these before is not known by itself: both sides are read when it comes to comparing
+    copy.attempt.ledger.advance_by(None, |_, totals| {
         *totals = verdict::after_copying_again(*totals, source, &tables, read, wrote);
     });
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use tdferry_common::batch::Block;
+use tdferry_common::digest::RowSum;
 use tdferry_common::port::{PortError, PortResult, Side, Source};
 use tdferry_common::time::Period;
 use tokio::task::JoinSet;
@@ -36,14 +37,27 @@ pub(super) enum Stops {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     /// Rows of a table were read and written, up to a timestamp.
-    Rows { index: u32, next: i64, read: u64, bytes: u64, wrote: Wrote },
+    Rows { index: u32, next: i64, read: u64, bytes: u64, sum: Option<RowSum>, wrote: Wrote },
     /// A table is through.
     Table { index: u32 },
 }
 
+impl Step {
+    /// The sum of the rows that were written; `None` where none is made.
+    pub(super) fn sum(&self) -> Option<RowSum> {
+        match self {
+            Self::Rows { sum, wrote, .. } => sum.map(|mut sum| {
+                sum.subtract(wrote.refused);
+                sum
+            }),
+            Self::Table { .. } => Some(RowSum::ZERO),
+        }
+    }
+}
+
 /// What a reader hands on.
 enum Item {
-    Rows { index: u32, next: i64, block: Block },
+    Rows { index: u32, next: i64, block: Block, sum: Option<RowSum> },
     Table { index: u32 },
 }
 
@@ -80,11 +94,11 @@ pub(super) async fn copy(
 async fn write(writer: &Writer, attempt: &Attempt, item: Item) -> Worked<Step> {
     match item {
         Item::Table { index } => Ok(Step::Table { index }),
-        Item::Rows { index, next, block } => {
+        Item::Rows { index, next, block, sum } => {
             let (read, bytes) = (count(block.rows()), count(block.byte_len()));
             let table = attempt.claimed.name(index).to_owned();
             let wrote = writer.write(Piece::One { table, rows: block }).await?;
-            Ok(Step::Rows { index, next, read, bytes, wrote })
+            Ok(Step::Rows { index, next, read, bytes, sum, wrote })
         }
     }
 }
@@ -137,7 +151,9 @@ impl Reader {
             }
             let next = follows(&block, table, stretch.period)?;
             let bytes = block.byte_len();
-            if self.sender.send(Item::Rows { index, next, block }, bytes).await.is_err() {
+            let sums = self.attempt.spec.options.verify.reads_back();
+            let sum = sums.then(|| RowSum::of_block(table, &block));
+            if self.sender.send(Item::Rows { index, next, block, sum }, bytes).await.is_err() {
                 return Ok(Err(Closed));
             }
             stretch.period = period.starting_at(next);

@@ -21,7 +21,8 @@ use crate::create;
 use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::structure::Layout;
 use dense::{Step, Stops, Stretch};
-use write::Writer;
+pub(crate) use piece::Piece;
+pub(crate) use write::Writer;
 
 /// What copying needs besides the attempt.
 struct Copy {
@@ -93,8 +94,8 @@ impl Copy {
     async fn stretches(&self, stretches: impl Iterator<Item = Stretch> + Send + 'static) -> Worked<Through> {
         let (ledger, from) = (&self.attempt.ledger, self.period().from);
         dense::copy(self, stretches, Stops::ToBeCut, |step| {
-            ledger.advance(|offset, totals| match step {
-                Step::Rows { index, next, read, bytes, wrote } => {
+            ledger.advance_by(step.sum(), |offset, totals| match step {
+                Step::Rows { index, next, read, bytes, wrote, .. } => {
                     totals.read = totals.read.saturating_add(read);
                     totals.bytes = totals.bytes.saturating_add(bytes);
                     totals.written = totals.written.saturating_add(wrote.written);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tdferry_common::batch::{Block, Run, TableRuns};
+use tdferry_common::digest::RowSum;
 
 /// Rows that go out together.
 #[derive(Debug, Clone)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// Of one table.
     One { table: String, rows: Block },
     /// Of many.
@@ -32,6 +33,14 @@ impl Piece {
 
     pub(super) fn rows(&self) -> usize {
         self.block().rows()
+    }
+
+    /// The sum of its rows.
+    pub(super) fn sum(&self) -> RowSum {
+        match self {
+            Self::One { table, rows } => RowSum::of_block(table, rows),
+            Self::Many(runs) => RowSum::of_runs(runs),
+        }
     }
 
     /// The names of the tables, each once.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use tdferry_common::batch::TableRuns;
+use tdferry_common::digest::RowSum;
 use tdferry_common::port::{PortResult, Side, Source};
 use tdferry_common::schema::Stable;
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use crate::structure::Layout;
 
 /// What a reader hands on.
 enum Item {
-    Rows(TableRuns),
+    Rows(TableRuns, Option<RowSum>),
     /// The slice starts again: what came of it so far comes once more.
     Again,
     /// The slice is whole, up to this index.
@@ -55,11 +56,35 @@ enum Read {
 }
 
 /// What was read and written of a slice so far. Entered into the ledger only when the slice is whole.
-#[derive(Default)]
 struct Slice {
     read: u64,
     bytes: u64,
+    /// `None` where it is not made.
+    sum: Option<RowSum>,
     wrote: Wrote,
+}
+
+impl Default for Slice {
+    fn default() -> Self {
+        Self { read: 0, bytes: 0, sum: Some(RowSum::ZERO), wrote: Wrote::default() }
+    }
+}
+
+impl Slice {
+    fn add_sum(&mut self, more: Option<RowSum>) {
+        self.sum = self.sum.zip(more).map(|(mut sum, more)| {
+            sum.add(more);
+            sum
+        });
+    }
+
+    /// The sum of the rows that were written.
+    fn written_sum(&self) -> Option<RowSum> {
+        self.sum.map(|mut sum| {
+            sum.subtract(self.wrote.refused);
+            sum
+        })
+    }
 }
 
 /// Copies the shard from its offset on.
@@ -98,7 +123,8 @@ async fn slices(copy: &Copy, stable: &Stable) -> Worked<Sliced> {
     while let Some(item) = items.next().await {
         match item {
             Item::Again => slice = Slice::default(),
-            Item::Rows(runs) => {
+            Item::Rows(runs, sum) => {
+                slice.add_sum(sum);
                 slice.read += count(runs.rows());
                 slice.bytes += count(runs.byte_len());
                 slice.wrote.add(copy.writer.write(Piece::Many(runs)).await?);
@@ -119,7 +145,7 @@ async fn slices(copy: &Copy, stable: &Stable) -> Worked<Sliced> {
 }
 
 fn enter(attempt: &Attempt, slice: Slice, to: u32) {
-    attempt.ledger.advance(|offset, totals| {
+    attempt.ledger.advance_by(slice.written_sum(), |offset, totals| {
         totals.read = totals.read.saturating_add(slice.read);
         totals.bytes = totals.bytes.saturating_add(slice.bytes);
         totals.written = totals.written.saturating_add(slice.wrote.written);
@@ -199,7 +225,11 @@ impl Reader {
                 tracing::debug!(names = names.len(), rows = all_rows, "a slice holds far more than expected");
                 return Ok(Read::Overfull);
             }
-            if runs.rows() > 0 && self.sender.send(Item::Rows(runs), bytes).await.is_err() {
+            if runs.rows() == 0 {
+                continue;
+            }
+            let sum = self.attempt.spec.options.verify.reads_back().then(|| RowSum::of_runs(&runs));
+            if self.sender.send(Item::Rows(runs, sum), bytes).await.is_err() {
                 return Ok(Read::Closed);
             }
         }

@@ -138,7 +138,13 @@ mod tests {
         let again = BTreeSet::from(["b".to_owned()]);
         let totals = Totals { read: 4, written: 4, expired: 9, ..Totals::default() };
         let source = counted(&[("a", 3), ("b", 8)]);
-        let told = after_copying_again(totals, &source, &again, 8, Wrote { written: 7, rejected: 1 });
+        let told = after_copying_again(
+            totals,
+            &source,
+            &again,
+            8,
+            Wrote { written: 7, rejected: 1, ..Wrote::default() },
+        );
         assert_eq!((told.read, told.written, told.rejected, told.expired), (11, 10, 1, 0));
     }
 

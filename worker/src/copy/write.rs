@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tdferry_common::digest::RowSum;
 use tdferry_common::port::{PortError, PortResult, RefusedRow, Side, Sink};
 use tokio::sync::Semaphore;
 
@@ -11,20 +12,23 @@ use crate::lease::{Attempt, Ended, Worked, within};
 
 /// What became of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Wrote {
-    pub(super) written: u64,
-    pub(super) rejected: u64,
+pub(crate) struct Wrote {
+    pub(crate) written: u64,
+    pub(crate) rejected: u64,
+    /// The sum of the rows that were rejected, where sums are made.
+    pub(crate) refused: RowSum,
 }
 
 impl Wrote {
     pub(super) fn add(&mut self, other: Self) {
         self.written = self.written.saturating_add(other.written);
         self.rejected = self.rejected.saturating_add(other.rejected);
+        self.refused.add(other.refused);
     }
 }
 
 /// Writes for one attempt.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     attempt: Arc<Attempt>,
     sink: Arc<dyn Sink>,
     in_flight: Arc<Semaphore>,
@@ -32,14 +36,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(attempt: Arc<Attempt>, sink: Arc<dyn Sink>) -> Self {
+    pub(crate) fn new(attempt: Arc<Attempt>, sink: Arc<dyn Sink>) -> Self {
         let in_flight = attempt.session.write_limits.of(&attempt.spec);
         let most_rows = attempt.spec.options.batch_size.and_then(|rows| usize::try_from(rows).ok());
         Self { attempt, sink, in_flight, most_rows: most_rows.unwrap_or(usize::MAX) }
     }
 
     /// Writes until every row is acknowledged or given up. Rows are given up one by one, and each is logged.
-    pub(super) async fn write(&self, piece: Piece) -> Worked<Wrote> {
+    pub(crate) async fn write(&self, piece: Piece) -> Worked<Wrote> {
         let mut wrote = Wrote::default();
         let mut rest = piece.of_at_most(self.most_rows);
         rest.reverse();
@@ -51,7 +55,9 @@ impl Writer {
                 Ok(()) => wrote.written += count(piece.rows()),
                 Err(PortError::TooLarge { .. }) if piece.rows() > 1 => rest.extend(halves(&piece)),
                 Err(PortError::Refused { reason, message, .. }) => {
-                    wrote.rejected += self.narrow(piece, reason, &message, &mut rest).await?;
+                    let refused = self.narrow(piece, reason, &message, &mut rest).await?;
+                    wrote.rejected += refused.as_ref().map_or(0, |refused| count(refused.rows()));
+                    wrote.refused.add(refused.map(|refused| refused.sum()).unwrap_or_default());
                 }
                 Err(error) => return Err(self.in_words(&piece, &error).await),
             }
@@ -78,14 +84,14 @@ impl Writer {
             .await
     }
 
-    /// Some row of these is refused: what may still be written goes to `rest`, the others are counted.
+    /// Some row of these is refused: what may still be written goes to `rest`, the others are given back.
     async fn narrow(
         &self,
         piece: Piece,
         reason: RefusedRow,
         why: &str,
         rest: &mut Vec<Piece>,
-    ) -> Worked<u64> {
+    ) -> Worked<Option<Piece>> {
         if reason == RefusedRow::Keep {
             let precision = piece.block().precision();
             let question = || self.sink.keeps(precision);
@@ -93,14 +99,14 @@ impl Writer {
             let [kept, refused] = piece.part(|at| at.is_some_and(|at| keeps.contains(at)));
             if refused.rows() > 0 {
                 rest.push(kept);
-                return Ok(reject(&refused, reason, why));
+                return Ok(Some(reject(refused, reason, why)));
             }
         }
         if piece.rows() == 1 {
-            return Ok(reject(&piece, reason, why));
+            return Ok(Some(reject(piece, reason, why)));
         }
         rest.extend(halves(&piece));
-        Ok(0)
+        Ok(None)
     }
 
     async fn in_words(&self, piece: &Piece, error: &PortError) -> Ended {
@@ -123,12 +129,12 @@ fn halves(piece: &Piece) -> [Piece; 2] {
     [second, first]
 }
 
-fn reject(piece: &Piece, reason: RefusedRow, why: &str) -> u64 {
+fn reject(piece: Piece, reason: RefusedRow, why: &str) -> Piece {
     for (table, stretch) in piece.stretches() {
         let (rows, first, last) = (stretch.rows, stretch.first, stretch.last);
         tracing::warn!(table, rows, first, last, ?reason, why, "rows rejected");
     }
-    count(piece.rows())
+    piece
 }
 
 pub(super) fn count(rows: usize) -> u64 {

@@ -129,7 +129,7 @@ impl Committer {
             seq: self.committed.seq + 1,
             offset: entry.offset,
             totals: entry.totals,
-            sum: self.committed.sum,
+            sum: entry.sum,
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tdferry_common::digest::RowSum;
 use tdferry_common::offset::Offset;
 use tdferry_common::shard::{Checkpoint, Totals};
 use tokio::sync::watch;
@@ -21,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) version: u64,
     pub(crate) offset: Offset,
     pub(crate) totals: Totals,
+    /// Over the rows before the offset; `None` where it was not made.
+    pub(crate) sum: Option<u128>,
     /// Somebody waits for the commit.
     urgent: bool,
 }
@@ -34,9 +37,9 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Goes on from the lease's checkpoint.
     pub(crate) fn from_checkpoint(checkpoint: &Checkpoint) -> Self {
-        let Checkpoint { offset, totals, .. } = *checkpoint;
+        let Checkpoint { offset, totals, sum, .. } = *checkpoint;
         Self {
-            entry: watch::Sender::new(Entry { version: 0, offset, totals, urgent: false }),
+            entry: watch::Sender::new(Entry { version: 0, offset, totals, sum, urgent: false }),
             committed: watch::Sender::new(0),
         }
     }
@@ -49,11 +52,17 @@ impl Ledger {
         self.entry().totals
     }
 
-    /// Enters what has been acknowledged.
+    /// Enters what has been acknowledged and changes no row.
     pub(crate) fn advance(&self, change: impl FnOnce(&mut Offset, &mut Totals)) {
+        self.advance_by(Some(RowSum::ZERO), change);
+    }
+
+    /// Enters rows that have been acknowledged, with their sum; without it the whole is unknown from here on.
+    pub(crate) fn advance_by(&self, sum: Option<RowSum>, change: impl FnOnce(&mut Offset, &mut Totals)) {
         self.entry.send_modify(|entry| {
             let before = entry.offset;
             change(&mut entry.offset, &mut entry.totals);
+            entry.sum = entry.sum.zip(sum).map(|(all, more)| all.wrapping_add(more.value()));
             debug_assert!(before <= entry.offset, "promise S2: an offset never goes back");
             entry.version += 1;
         });
@@ -114,7 +123,7 @@ mod tests {
             seq: 0,
             offset,
             totals: Totals::default(),
-            sum: 0,
+            sum: Some(0),
         })
     }
 
@@ -140,6 +149,17 @@ mod tests {
         assert_eq!(Instant::now(), start);
         ledger.advance(|offset, _| offset.next = 6);
         assert!(ledger.due(start, INTERVAL).now_or_never().is_none(), "the hurry is over");
+    }
+
+    #[test]
+    fn a_sum_is_known_only_while_that_of_every_row_is() {
+        let ledger = ledger();
+        ledger.advance_by(Some(RowSum::from_value(5)), |_, _| {});
+        ledger.advance(|offset, _| offset.next = 5);
+        assert_eq!(ledger.entry().sum, Some(5));
+        ledger.advance_by(None, |_, _| {});
+        ledger.advance_by(Some(RowSum::from_value(5)), |_, _| {});
+        assert_eq!(ledger.entry().sum, None);
     }
 
     #[test]

@@ -23,16 +23,18 @@ pub(crate) use ledger::Ledger;
 
 use crate::held::{Holding, Orders};
 use crate::session::Session;
-use crate::{copy, create, schema, survey};
+use crate::{copy, create, schema, survey, verify};
 
 /// In one part of so many of a drain's time the work may come to a good place; the rest is for telling where that is.
 const WORK_OF_DRAIN: u32 = 2;
 
 /// What is still to be told when the work is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finish {
     /// That the shard is done.
     Commit,
+    /// That the target differs, and in what.
+    Differs(String),
     /// Nothing: the coordinator ended the lease with its answer.
     Told,
     /// Where it stopped, so that its shard can be cut there; then it goes on.
@@ -107,6 +109,9 @@ async fn perform(attempt: Arc<Attempt>) -> Worked<Finish> {
         ShardKind::Schema => schema::run(&attempt).await,
         ShardKind::Create => create::run(&attempt).await,
         ShardKind::Copy(density) => copy::run(attempt, density).await,
+        ShardKind::VerifyTags => verify::tags(&attempt).await,
+        ShardKind::Verify(density) => verify::run(attempt, density).await,
+        ShardKind::Repair(density, extra) => verify::repair(attempt, density, extra).await,
     }
 }
 
@@ -143,6 +148,7 @@ async fn end(session: &Session, committer: &mut Committer, ledger: &Ledger, work
     let told = match worked {
         Ok(Finish::Told | Finish::Cut) => Ok(()),
         Ok(Finish::Commit) => committer.end(ledger, Outcome::Done).await,
+        Ok(Finish::Differs(finding)) => committer.end(ledger, Outcome::Differs { finding }).await,
         Err(Ended::Drained) => committer.push(ledger).await,
         Err(ended) => Err(ended),
     };

@@ -70,7 +70,7 @@ fn half_way(stage: &Stage, mut place: Place) -> Place {
     }
     let totals = Totals { read: copied, written: copied, tables: 1, before: Some(0), ..Totals::default() };
     let offset = Offset { index: 1, next };
-    place.shard.checkpoint = Checkpoint { epoch: Epoch(0), seq: 1, offset, totals, sum: 0 };
+    place.shard.checkpoint = Checkpoint { epoch: Epoch(0), seq: 1, offset, totals, sum: None };
     place
 }
 
@@ -98,7 +98,7 @@ async fn a_sparse_shard_that_was_begun_is_copied_from_its_slice_on() {
     }
     let totals = Totals { read: 20, written: 20, tables: 2, before: Some(0), ..Totals::default() };
     let offset = Offset { index: 2, next: 0 };
-    place.shard.checkpoint = Checkpoint { epoch: Epoch(0), seq: 1, offset, totals, sum: 0 };
+    place.shard.checkpoint = Checkpoint { epoch: Epoch(0), seq: 1, offset, totals, sum: Some(0) };
     stage.finish([place]).await;
     assert_same(&stage.source.held(), &stage.sink.held());
     assert_eq!(stage.sink.counters().rows_written(), 20);

@@ -22,7 +22,7 @@ fn tables(n: u32, rows: u64) -> Shard {
 fn at(shard: &Shard, index: u32, next: i64, read: u64) -> Checkpoint {
     let totals = Totals { read, written: read, bytes: read * 20, ..shard.checkpoint.totals };
     let seq = shard.checkpoint.seq + 1;
-    Checkpoint { epoch: Epoch(1), seq, offset: Offset { index, next }, totals, sum: 0 }
+    Checkpoint { epoch: Epoch(1), seq, offset: Offset { index, next }, totals, sum: None }
 }
 
 fn wanted(children: u32, least_rows: u64) -> Wanted {

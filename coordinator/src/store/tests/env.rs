@@ -168,7 +168,7 @@ pub(crate) fn after(shard: &Shard, rows: i64) -> Checkpoint {
     let read = u64::try_from(next).unwrap();
     let totals = Totals { read, written: read, ..stored.totals };
     let offset = Offset { index: stored.offset.index, next };
-    Checkpoint { seq: stored.seq + 1, offset, totals, sum: u128::from(read) * 3, ..stored }
+    Checkpoint { seq: stored.seq + 1, offset, totals, sum: Some(u128::from(read) * 3), ..stored }
 }
 
 /// The checkpoint of a shard that is through, all counts agreeing.

@@ -91,7 +91,7 @@ pub(crate) async fn a_commit_that_does_not_follow_is_refused(env: Env) {
     let stored = env.stored(PLAN, &held.key.shard).await;
     let skips = Checkpoint { seq: 3, ..after(&stored.shard, 1) };
     let back = Checkpoint { offset: Offset { index: 0, next: 4 }, ..after(&stored.shard, 1) };
-    let other = Checkpoint { sum: 1, ..stored.shard.checkpoint };
+    let other = Checkpoint { sum: Some(1), ..stored.shard.checkpoint };
     for store in [&env.a, &env.b] {
         let refused = |committed| match committed {
             Committed::Refused(why) => why,

@@ -1,0 +1,77 @@
+//! Repair of rows: what the target lacks or has otherwise is written again, and what only it has is deleted where a
+//! person asked for that.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tdferry_common::batch::Block;
+use tdferry_common::digest::RowSum;
+use tdferry_common::port::Side;
+use tdferry_common::shard::Extra;
+use tdferry_common::time::Period;
+
+use super::merge::Found;
+use super::{Compare, Visit};
+use crate::copy::{Piece, Writer};
+use crate::lease::{Attempt, Worked};
+
+/// Makes rows alike.
+pub(super) struct Healer<'a> {
+    compare: &'a Compare,
+    attempt: Arc<Attempt>,
+    writer: Writer,
+    extra: Extra,
+    /// Of the table at hand: whether it differed, and what the target refused.
+    differs: bool,
+    refused: RowSum,
+}
+
+impl<'a> Healer<'a> {
+    pub(super) fn new(compare: &'a Compare, extra: Extra) -> Self {
+        let attempt = Arc::clone(&compare.attempt);
+        let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&compare.sink));
+        Self { compare, attempt, writer, extra, differs: false, refused: RowSum::ZERO }
+    }
+
+    async fn write(&mut self, table: &str, block: &Block, rows: &mut Vec<usize>) -> Worked<()> {
+        rows.sort_unstable();
+        let rows = block.filter(|row| rows.binary_search(&row).is_ok());
+        let wrote = self.writer.write(Piece::One { table: table.to_owned(), rows }).await?;
+        self.refused.add(wrote.refused);
+        self.attempt.ledger.advance(|_, totals| {
+            totals.written = totals.written.saturating_add(wrote.written);
+            totals.rejected = totals.rejected.saturating_add(wrote.rejected);
+        });
+        Ok(())
+    }
+
+    async fn delete(&self, table: &str, period: Period) -> Worked<()> {
+        self.attempt.session.writable().await;
+        let sink = &self.compare.sink;
+        self.attempt
+            .ask("deleting rows that the source does not have", Side::Sink, || sink.delete(table, period))
+            .await
+    }
+}
+
+#[async_trait]
+impl Visit for Healer<'_> {
+    async fn found(&mut self, found: Found<'_>) -> Worked<()> {
+        self.differs = true;
+        match found {
+            Found::Source { table, block, missing, changed } => {
+                let mut rows = missing;
+                rows.extend(changed.into_iter().map(|(row, _)| row));
+                self.write(table, block, &mut rows).await
+            }
+            Found::Extra { table, period, .. } if self.extra == Extra::Deleted => {
+                self.delete(table, period).await
+            }
+            Found::Extra { .. } => Ok(()),
+        }
+    }
+
+    fn table_ended(&mut self) -> (bool, RowSum) {
+        (std::mem::take(&mut self.differs), std::mem::take(&mut self.refused))
+    }
+}

@@ -1,0 +1,221 @@
+//! Verify and repair shards: what the target holds against what was written there, or against the source.
+//!
+//! Where the copy made a sum, only the target is read. Where there is none, or it is another, both sides are read and
+//! every difference is found to its row, in one pass; repair is the same pass with a writer at its end.
+
+mod cursor;
+mod finding;
+mod heal;
+mod merge;
+mod readback;
+mod slices;
+mod tags;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tdferry_common::digest::RowSum;
+use tdferry_common::port::{Rows, Side, Sink, Source};
+use tdferry_common::schema::Stable;
+use tdferry_common::shard::{Density, Differing, Extra};
+use tdferry_common::time::Period;
+
+use crate::lease::{Attempt, Finish, Worked};
+use crate::rules;
+use crate::structure::Layout;
+use cursor::Cursor;
+use finding::Findings;
+use heal::Healer;
+use merge::Found;
+
+pub(crate) use tags::run as tags;
+
+/// How far the clocks of two servers and the time of a read may lie apart, in seconds.
+const EDGE_MARGIN_SECONDS: i64 = 600;
+const SECONDS_A_DAY: u64 = 86_400;
+
+/// What comparing needs besides the attempt.
+struct Compare {
+    attempt: Arc<Attempt>,
+    source: Arc<dyn Source>,
+    sink: Arc<dyn Sink>,
+    layout: Layout,
+    /// Whether the ledger's sum is made of the source's rows.
+    sums: bool,
+}
+
+/// What is done about differences.
+#[async_trait]
+trait Visit: Send {
+    /// Rows of one table that differ, in the order of their time.
+    async fn found(&mut self, found: Found<'_>) -> Worked<()>;
+
+    /// The table is through; the sum of what its source held and the target could not take. Whether it differed.
+    fn table_ended(&mut self) -> (bool, RowSum);
+}
+
+/// What was read of some tables.
+#[derive(Debug, Clone, Copy, Default)]
+struct Read {
+    source: u64,
+    target: u64,
+    bytes: u64,
+    /// Over the source's rows.
+    sum: RowSum,
+    differing: Differing,
+}
+
+impl Read {
+    fn add(&mut self, other: Self) {
+        self.source = self.source.saturating_add(other.source);
+        self.target = self.target.saturating_add(other.target);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.sum.add(other.sum);
+        self.differing = self.differing.and(other.differing);
+    }
+}
+
+/// Compares the rows of a shard.
+pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finish> {
+    let mut compare = Compare::begin(attempt).await?;
+    let expected = compare.attempt.shard().expected;
+    if let Some(expected) = expected {
+        readback::run(&compare, density).await?;
+        if compare.attempt.ledger.entry().sum == Some(expected) {
+            return Ok(Finish::Commit);
+        }
+        tracing::warn!("the target's sum is not the one of what was written; reading both sides");
+        // no sum stands behind this: whoever goes on after a crash must not take the source's for the target's
+        compare.sums = false;
+        compare.attempt.ledger.advance_by(None, |_, totals| {
+            (totals.differing, totals.target_counted) = (Differing::default(), 0);
+        });
+    }
+    let mut findings = Findings::default();
+    let read = compare.both_sides(density, &mut findings).await?;
+    let changed = expected.is_some_and(|expected| read.sum.value() != expected);
+    let differing = compare.attempt.ledger.totals().differing;
+    if differing.is_none() {
+        if changed {
+            tracing::info!("the source changed since it was read, and the target with it");
+        }
+        return Ok(Finish::Commit);
+    }
+    Ok(Finish::Differs(findings.in_words(differing, changed)))
+}
+
+/// Makes the target's tables, tags and rows those of the source.
+pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra) -> Worked<Finish> {
+    tags::repair(&attempt).await?;
+    let end = attempt.shard().end();
+    if !attempt.shard().period.is_empty() {
+        let compare = Compare::begin(attempt).await?;
+        let mut healer = Healer::new(&compare, extra);
+        compare.both_sides(density, &mut healer).await?;
+        compare.attempt.ledger.advance(|offset, _| *offset = end);
+        return Ok(Finish::Commit);
+    }
+    attempt.ledger.advance(|offset, _| *offset = end);
+    Ok(Finish::Commit)
+}
+
+impl Compare {
+    async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
+        let (source, sink) = (attempt.source().await?, attempt.sink().await?);
+        let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
+        Ok(Self { attempt, source, sink, layout, sums: true })
+    }
+
+    fn rows(&self, side: Side) -> &dyn Rows {
+        match side {
+            Side::Source => self.source.as_ref(),
+            Side::Sink => self.sink.as_ref(),
+        }
+    }
+
+    /// Reads both sides from the ledger's offset on, or all over again where that stands at the end already.
+    async fn both_sides(&self, density: Density, visit: &mut dyn Visit) -> Worked<Read> {
+        let period = self.kept().await?;
+        match (density, &self.layout) {
+            (Density::Sparse, Layout::Stable { stable, .. }) => {
+                slices::run(self, stable, period, visit).await
+            }
+            _ => self.each_table(period, visit).await,
+        }
+    }
+
+    async fn each_table(&self, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
+        let mut all = Read::default();
+        for index in self.left() {
+            let table = self.attempt.claimed.name(index);
+            let read = self.table(table, period, visit).await?;
+            self.enter(index.saturating_add(1), read);
+            all.add(read);
+        }
+        Ok(all)
+    }
+
+    /// The tables that are not through, by index; all of them where a look at the sum is over.
+    fn left(&self) -> std::ops::Range<u32> {
+        let range = self.attempt.shard().range;
+        let at = self.attempt.ledger.entry().offset.index;
+        if at >= range.to { range.from..range.to } else { at..range.to }
+    }
+
+    /// Compares one table.
+    async fn table(&self, table: &str, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
+        let columns = self.layout.columns(table).unwrap_or_else(|| Arc::from([]));
+        let cursor = |side| Cursor::new(&self.attempt, self.rows(side), table, Arc::clone(&columns), period);
+        let (mut source, mut target) = (cursor(Side::Source), cursor(Side::Sink));
+        let mut differing = merge::run(&mut source, &mut target, visit).await?;
+        let (differs, refused) = visit.table_ended();
+        differing.tables = u64::from(differs);
+        let mut sum = source.sum;
+        sum.subtract(refused);
+        let bytes = source.bytes.saturating_add(target.bytes);
+        Ok(Read { source: source.read, target: target.read, bytes, sum, differing })
+    }
+
+    /// Enters tables that are through.
+    fn enter(&self, to: u32, read: Read) {
+        self.attempt.ledger.advance_by(self.sums.then_some(read.sum), |offset, totals| {
+            totals.read = totals.read.saturating_add(read.source.max(read.target));
+            totals.bytes = totals.bytes.saturating_add(read.bytes);
+            totals.source_counted = totals.source_counted.saturating_add(read.source);
+            totals.target_counted = totals.target_counted.saturating_add(read.target);
+            totals.tables = totals.tables.saturating_add(u64::from(to.saturating_sub(offset.index)));
+            totals.differing = totals.differing.and(read.differing);
+            offset.index = to.max(offset.index);
+        });
+    }
+
+    /// The shard's period above the edges of what both sides keep: below them rows vanish while they are compared.
+    async fn kept(&self) -> Worked<Period> {
+        let Self { attempt, source, sink, .. } = self;
+        let period = attempt.shard().period;
+        let database = attempt.ask("reading the source database", Side::Source, || source.database()).await?;
+        let precision = database.precision;
+        let margin = EDGE_MARGIN_SECONDS.saturating_mul(precision.per_second());
+        let keeps = attempt.ask("asking what the target keeps", Side::Sink, || sink.keeps(precision)).await?;
+        let mut from = period.from;
+        if keeps.from != i64::MIN {
+            from = from.max(keeps.from.saturating_add(margin));
+        }
+        if let Some(days) = rules::keep_days(&database) {
+            let clock = attempt.ask("asking the source's clock", Side::Source, || source.clock()).await?;
+            let own = || precision.from_unix_millis(attempt.session.clock.wall_millis());
+            let seconds = i64::try_from(days.saturating_mul(SECONDS_A_DAY)).unwrap_or(i64::MAX);
+            let edge =
+                clock.unwrap_or_else(own).saturating_sub(seconds.saturating_mul(precision.per_second()));
+            from = from.max(edge.saturating_add(margin));
+        }
+        Ok(Period { from: from.min(period.to), to: period.to })
+    }
+
+    fn stable(&self) -> Option<&Stable> {
+        match &self.layout {
+            Layout::Stable { stable, .. } => Some(stable),
+            Layout::Normal(_) => None,
+        }
+    }
+}
