@@ -89,12 +89,12 @@ async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connect
     if let Some(failure) = unusable(&mut admin, &task, &last).await {
         return Err(failure);
     }
-    let summary = Summary::new(&last, rows_at_start, started.elapsed().as_secs_f64(), &phases);
+    let mut summary = Summary::new(&last, rows_at_start, started.elapsed().as_secs_f64(), &phases);
+    summary.findings = findings(&mut admin, &last).await?;
     if local.json {
         output::json(&summary)
     } else {
-        output::data(&summary.text());
-        found(&mut admin, &last).await?;
+        output::data(&summary.text())
     }
     if summary.exit() == Exit::Interrupted {
         output::say(&format!("stopped; run it again with --state {} to go on", asking.state.display()));
@@ -127,9 +127,9 @@ async fn to_its_end(
 }
 
 /// What the shards of a task that differs have to tell.
-async fn found(admin: &mut Admin, task: &v1::TaskView) -> Result<(), Failure> {
+async fn findings(admin: &mut Admin, task: &v1::TaskView) -> Result<Vec<String>, Failure> {
     if task.state != "differs" {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let request = v1::ListShardsRequest {
         task: task.name.clone(),
@@ -140,10 +140,8 @@ async fn found(admin: &mut Admin, task: &v1::TaskView) -> Result<(), Failure> {
     let page = answer(admin.list_shards(request).await)?;
     let shards = page.shards.iter().filter_map(|view| view.shard.as_ref());
     let last_round = shards.clone().map(|shard| shard.round).max().unwrap_or(0);
-    for shard in shards.filter(|shard| shard.round == last_round) {
-        output::data(&format!("{}: {}", shard.id, shard.failure));
-    }
-    Ok(())
+    let of_round = shards.filter(|shard| shard.round == last_round);
+    Ok(of_round.map(|shard| format!("{}: {}", shard.id, shard.failure)).collect())
 }
 
 /// A task of this run that ended because a database refuses what it needs, before any row was copied, is forgotten:

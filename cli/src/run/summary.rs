@@ -38,6 +38,9 @@ pub struct Summary {
     pub rows_verified: u64,
     /// Whether the counts of source and target agree in every shard.
     pub verified: bool,
+    /// What the shards that found the target to differ have to tell, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
     /// Why it failed, or what it waits for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -64,6 +67,7 @@ impl Summary {
             rows_per_second: rate(rows_here, seconds),
             rows_verified: progress.rows_verified,
             verified: completed,
+            findings: Vec::new(),
             reason: task.reason.clone(),
         }
     }
@@ -108,6 +112,9 @@ impl Summary {
         }
         if !self.reason.is_empty() {
             text.push_str(&format!("\n{}", self.reason));
+        }
+        for finding in &self.findings {
+            text.push_str(&format!("\n{finding}"));
         }
         text
     }

@@ -50,7 +50,7 @@ pub(crate) fn words(seen: &Seen<'_>) -> Words {
             seen.state.name(),
             Health::Fatal,
             format!(
-                "{differing}; `tdferry shard list NAME --state differs` shows where, `tdferry repair NAME` makes it alike"
+                "{differing}; `tdferry shard list --state differs` shows where, `tdferry repair` makes it alike"
             ),
         ),
         (_, Control::Pause) => (if held { "pausing" } else { "paused" }, ending, String::new()),
