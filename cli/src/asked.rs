@@ -1,6 +1,7 @@
-//! The words with which `run` and `check` ask for the same task.
+//! The words with which `run`, `check` and `plan` ask for the same task.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tdferry_common::options::OptionValue;
@@ -41,6 +42,45 @@ pub(crate) struct Asked {
     /// Any other option of a task
     #[arg(short = 'o', long = "option", value_name = "KEY=VALUE", value_parser = pair)]
     options: Vec<(String, String)>,
+}
+
+/// A task that is only looked at: by flags, or by its file.
+#[derive(Debug, Args)]
+pub(crate) struct Sought {
+    /// The 2.x source: DRIVER://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, value_name = "DSN", required_unless_present = "file")]
+    from: Option<String>,
+    /// The 3.x target; its database is called as the source's unless named
+    #[arg(long, value_name = "DSN", required_unless_present = "file")]
+    to: Option<String>,
+    /// The task file (TOML) instead of --from, --to and options
+    #[arg(short, long, conflicts_with_all = ["from", "to", "Asked"])]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+impl Sought {
+    /// The task, checked whole.
+    pub(crate) fn spec(&self) -> Result<Spec, Failure> {
+        match (&self.file, &self.from, &self.to) {
+            (Some(file), ..) => read(file),
+            (None, Some(from), Some(to)) => self.asked.spec(from, to),
+            _ => Err(Failure::new(Exit::Usage, "name --from and --to, or a task file with -f")),
+        }
+    }
+}
+
+/// A file may hold clear passwords here: nothing is stored.
+fn read(file: &Path) -> Result<Spec, Failure> {
+    let usage =
+        |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
+    let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
+    spec.options
+        .load_files(&|path| std::fs::read_to_string(path))
+        .map_err(|error| usage(error.to_string()))?;
+    Ok(spec)
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -4,11 +4,12 @@ use clap::{Parser, Subcommand};
 use tdferry_common::telemetry::LogConfig;
 
 use crate::exit::{Exit, Failure, HELP, Outcome};
-use crate::{check, coordinator, demo, output, run, shard, standin, task, worker};
+use crate::{check, coordinator, demo, output, plan, run, shard, standin, task, worker};
 
 const TOUR: &str = "\
 Try it:            tdferry demo
 Before it:         tdferry check --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
+                   tdferry plan --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
 One migration:     tdferry run --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
 Compared only:     tdferry verify --from taos+ws://root:PW@old:6041/power --to taos+ws://root:PW@new:6041
 A cluster:         tdferry coordinator --store etcd://e1:2379,e2:2379,e3:2379
@@ -26,6 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::CheckArgs>),
+    Plan(Box<plan::PlanArgs>),
     Run(Box<run::RunArgs>),
     Verify(Box<run::VerifyArgs>),
     Repair(task::RepairArgs),
@@ -63,6 +65,7 @@ impl Cli {
         };
         match self.command {
             Command::Check(args) => Box::pin(check::check(*args, &quiet)).await,
+            Command::Plan(args) => Box::pin(plan::plan(*args, &quiet)).await,
             Command::Run(args) => Box::pin(run::run(*args, &quiet)).await,
             Command::Verify(args) => Box::pin(run::verify(*args, &quiet)).await,
             Command::Repair(args) => Box::pin(task::repair(args)).await,

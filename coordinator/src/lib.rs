@@ -8,7 +8,7 @@
 //! watch   api/admin ▶ tasks::show ▶ view ▶ progress (pure)
 //! ```
 //!
-//! Read `planner` and `queue` (pure decisions), `store` (the protocol), `view` (the mirror that picks and shows),
+//! Read `planner` and `queue` (pure decisions), `outline` (what a plan would come to, without a store), `store` (the protocol), `view` (the mirror that picks and shows),
 //! `leases`, `intake`, `tasks`, `phases`, then `api` and `serve`. There is no leader: any number of coordinators do the
 //! same on one store, and the store's guards decide. It never dials a worker and knows no database.
 
@@ -18,6 +18,7 @@ mod intake;
 pub mod invariant;
 pub(crate) mod keys;
 mod leases;
+pub mod outline;
 mod phases;
 mod planner;
 mod progress;

@@ -1,6 +1,7 @@
 //! The period that a task's options ask for, in the units of a database. Pure.
 
 use tdferry_common::options::Options;
+use tdferry_common::task::Cutoff;
 use tdferry_common::time::{Period, Precision};
 
 /// From the task's start to its end; all of time where it names neither.
@@ -8,6 +9,11 @@ pub(crate) fn asked(options: &Options, precision: Precision) -> Period {
     let from = options.start.map_or(i64::MIN, |at| units(at.as_nanosecond(), precision));
     let to = options.end.map_or(i64::MAX, |at| units(at.as_nanosecond(), precision));
     Period { from, to: to.max(from) }
+}
+
+/// What the task's start and end leave of the time before T0.
+pub(crate) fn history(options: &Options, cutoff: Cutoff) -> Period {
+    asked(options, cutoff.precision).intersect(Period { from: i64::MIN, to: cutoff.units })
 }
 
 /// The first whole unit that is not before this moment, so that half-open stays half-open.

@@ -11,7 +11,7 @@ use tdferry_common::schema::{NormalTable, Stable};
 
 use crate::filter::Filter;
 use crate::lease::{Attempt, Ended, Finish, Worked};
-use crate::rules;
+use crate::rules::{self, Load};
 use crate::selection::{self, Listing, Selection};
 use crate::structure::{hold_normal, no_database};
 use crate::target;
@@ -50,7 +50,9 @@ async fn create_database(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink
         None => {}
     }
     let database = attempt.ask("reading the source database", Side::Source, || source.database()).await?;
-    let translated = rules::translate(&database);
+    let server = attempt.ask("looking at the target", Side::Sink, || sink.server()).await?;
+    let load = Load::new(attempt.claimed.planned_tables, attempt.claimed.fleet_slots, &server);
+    let translated = rules::translate(&database, &attempt.spec.options.database, &load);
     for difference in &translated.differences {
         tracing::info!(%difference, "a database option differs");
     }

@@ -4,20 +4,20 @@ mod html;
 mod json;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use tdferry_common::clock::Clock;
 use tdferry_common::secret::Secrets;
-use tdferry_common::spec::Spec;
 use tdferry_common::tdengine::TdConnector;
 use tdferry_common::telemetry::LogConfig;
 use tdferry_common::timing::Timing;
 use tdferry_worker::check::{Finding, Report, Severity};
 
-use crate::asked::Asked;
+use crate::asked::Sought;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
+use crate::run::cores;
 
 /// Tells what would go wrong with a migration, before anything is copied. Writes nothing anywhere.
 ///
@@ -29,17 +29,11 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct CheckArgs {
-    /// The 2.x source: DRIVER://USER:PASSWORD@HOST:PORT/DATABASE
-    #[arg(long, value_name = "DSN", required_unless_present = "file")]
-    from: Option<String>,
-    /// The 3.x target; its database is called as the source's unless named
-    #[arg(long, value_name = "DSN", required_unless_present = "file")]
-    to: Option<String>,
-    /// The task file (TOML) instead of --from, --to and options
-    #[arg(short, long, conflicts_with_all = ["from", "to", "Asked"])]
-    file: Option<PathBuf>,
     #[command(flatten)]
-    asked: Asked,
+    sought: Sought,
+    /// Leases that all workers will copy at once, by which VGROUPS is chosen [default: this machine's CPU cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    writers: Option<u32>,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -48,31 +42,11 @@ pub(crate) struct CheckArgs {
     html: Option<PathBuf>,
 }
 
-impl CheckArgs {
-    fn spec(&self) -> Result<Spec, Failure> {
-        match (&self.file, &self.from, &self.to) {
-            (Some(file), ..) => read(file),
-            (None, Some(from), Some(to)) => self.asked.spec(from, to),
-            _ => Err(Failure::new(Exit::Usage, "name --from and --to, or a task file with -f")),
-        }
-    }
-}
-
-/// A file may hold clear passwords here: nothing is stored.
-fn read(file: &Path) -> Result<Spec, Failure> {
-    let usage =
-        |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
-    let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
-    spec.options
-        .load_files(&|path| std::fs::read_to_string(path))
-        .map_err(|error| usage(error.to_string()))?;
-    Ok(spec)
-}
-
 pub(crate) async fn check(args: CheckArgs, log: &LogConfig) -> Outcome {
-    let mut spec = args.spec()?;
+    let mut spec = args.sought.spec()?;
     log.install().map_err(|error| Failure::new(Exit::Usage, error))?;
+    // where a task runs, its coordinator knows the slots of all workers
+    spec.options.workers = Some(args.writers.or(spec.options.workers).unwrap_or_else(cores));
     let memory = spec.keep_secrets_in_memory();
     let secrets = Secrets::from_process().with_memory(memory);
     let connector = TdConnector::new(secrets, Timing::default());

@@ -27,6 +27,7 @@ impl Options {
         within("write-concurrency", self.write_concurrency, CONCURRENCY)?;
         within("batch-size", self.batch_size, BATCH_ROWS)?;
         within("max-sql-length", Some(self.max_sql_length), SQL_BYTES)?;
+        self.database.check()?;
         at_least("unit", self.unit.unwrap_or(LEAST_UNIT), LEAST_UNIT)?;
         at_least("interval", self.interval, LEAST_POLL)?;
         at_least("schema-polling-interval", self.schema_polling_interval, LEAST_POLL)?;
@@ -62,7 +63,11 @@ impl Options {
     }
 }
 
-fn within(option: &str, value: Option<u32>, bounds: RangeInclusive<u32>) -> Result<(), OptionError> {
+pub(super) fn within(
+    option: &str,
+    value: Option<u32>,
+    bounds: RangeInclusive<u32>,
+) -> Result<(), OptionError> {
     match value.filter(|value| !bounds.contains(value)) {
         None => Ok(()),
         Some(value) => {

@@ -48,14 +48,14 @@ fn shown<T: Kind + PartialEq>(options: &Options, field: impl Fn(&Options) -> &T)
 }
 
 macro_rules! key {
-    ($name:literal $(or $alias:literal)*, $field:ident, $default:literal, $help:literal) => {
+    ($name:literal $(or $alias:literal)*, $($field:ident).+, $default:literal, $help:literal) => {
         OptionKey {
             name: $name,
             aliases: &[$($alias),*],
             default: $default,
             help: $help,
-            set: |options, value| put(&mut options.$field, value),
-            get: |options| shown(options, |options| &options.$field),
+            set: |options, value| put(&mut options.$($field).+, value),
+            get: |options| shown(options, |options| &options.$($field).+),
         }
     };
 }
@@ -108,6 +108,47 @@ pub const KEYS: &[OptionKey] = &[
         "where rejected rows go: target, or a folder that all workers share"
     ),
     key!("assert", assert, "on", "create the target database if it is missing"),
+    key!(
+        "database.keep",
+        database.keep,
+        "the source's, 10 days more",
+        "how long a new target database keeps rows, as 3650d or 10d,20d,30d"
+    ),
+    key!("database.duration" or "database.days", database.duration, "the source's", "the time that one of its data files holds, as 10d"),
+    key!("database.vgroups", database.vgroups, "by subtables and writers", "its vgroups"),
+    key!("database.replica", database.replica, "the source's", "copies of each vnode"),
+    key!(
+        "database.buffer",
+        database.buffer,
+        "the source's cache x blocks",
+        "MB that a vnode gathers before it writes"
+    ),
+    key!(
+        "database.cachemodel",
+        database.cachemodel,
+        "the source's cachelast",
+        "none, last_row, last_value or both"
+    ),
+    key!(
+        "database.wal-level",
+        database.wal_level,
+        "the source's",
+        "1: writes are logged and not synced, 2: synced by the period below"
+    ),
+    key!(
+        "database.wal-fsync-period",
+        database.wal_fsync_period,
+        "the source's",
+        "milliseconds between two syncs"
+    ),
+    key!(
+        "database.comp",
+        database.comp,
+        "the source's",
+        "compression of values: 0 none, 1 one step, 2 two steps"
+    ),
+    key!("database.minrows", database.minrows, "the source's", "fewest rows of a block in a file"),
+    key!("database.maxrows", database.maxrows, "the source's", "most rows of a block in a file"),
     key!("batch-size", batch_size, "by bytes", "most rows in one write"),
     key!("max-sql-length", max_sql_length, "800000", "most bytes of SQL in one write"),
     key!("timeout-per-table", timeout_per_table, "5m", "when to give up on one table"),

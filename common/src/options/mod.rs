@@ -4,6 +4,7 @@
 //! Nothing here knows a database or where an option is used.
 
 mod check;
+mod database;
 mod duration;
 mod keys;
 mod names;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use database::{CacheModel, DATABASE_PREFIX, DURATIONS_IN_KEEP, DatabaseOptions, Keep, Minutes};
 pub use duration::{parse_duration, show_duration};
 pub use keys::{KEYS, OptionKey};
 pub use names::{Names, TableName};
@@ -126,6 +128,8 @@ pub struct Options {
     pub fails_to: FailsTo,
     /// Create the target database if it is missing.
     pub assert: bool,
+    /// What it is created like.
+    pub database: DatabaseOptions,
     /// The most rows in one write; bounded by bytes alone if none.
     pub batch_size: Option<u32>,
     /// The most bytes of SQL in one write.
@@ -165,6 +169,7 @@ impl Default for Options {
             write_concurrency: None,
             fails_to: FailsTo::Target,
             assert: true,
+            database: DatabaseOptions::default(),
             batch_size: None,
             max_sql_length: DEFAULT_MAX_SQL_LENGTH,
             timeout_per_table: Duration::from_secs(300),

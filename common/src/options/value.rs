@@ -26,7 +26,7 @@ impl OptionValue {
         Self::Text(text.into())
     }
 
-    fn one(&self) -> Result<&str, String> {
+    pub(super) fn one(&self) -> Result<&str, String> {
         match self {
             Self::Text(text) => Ok(text.trim()),
             Self::List(_) => Err("a list where one value is wanted".to_owned()),
@@ -72,7 +72,7 @@ impl<T: Kind> Kind for Option<T> {
     }
 }
 
-fn one_of<T: Copy>(value: &OptionValue, known: &[(&'static str, T)]) -> Result<T, String> {
+pub(super) fn one_of<T: Copy>(value: &OptionValue, known: &[(&'static str, T)]) -> Result<T, String> {
     let text = value.one()?;
     known.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, meant)| *meant).ok_or_else(|| {
         let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();

@@ -1,12 +1,12 @@
-//! The task file: TOML with `name`, `type`, `from`, `to` and `[options]`; and the same for export.
+//! The task file: TOML with `name`, `type`, `from`, `to`, `[options]` and `[database]`; and the same for export.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
 use super::{Spec, SpecError, TaskKind};
-use crate::options::{OptionValue, canonical};
+use crate::options::{DATABASE_PREFIX, OptionValue, canonical};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,7 +17,30 @@ struct TaskFile {
     from: Spanned<String>,
     to: Spanned<String>,
     #[serde(default)]
-    options: BTreeMap<Spanned<String>, OptionValue>,
+    options: BTreeMap<Spanned<String>, Entry>,
+    /// Options that begin with [`DATABASE_PREFIX`], without it.
+    #[serde(default)]
+    database: BTreeMap<Spanned<String>, OptionValue>,
+}
+
+/// An option, or several under a first word, as `database.keep = "3650d"` is read.
+enum Entry {
+    Value(OptionValue),
+    Several(BTreeMap<String, OptionValue>),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = |value: toml::Value| OptionValue::deserialize(value).map_err(serde::de::Error::custom);
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::Table(table) => table
+                .into_iter()
+                .map(|(name, inner)| Ok((name, value(inner)?)))
+                .collect::<Result<_, _>>()
+                .map(Self::Several),
+            other => value(other).map(Self::Value),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -29,6 +52,8 @@ struct Written<'a> {
     to: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     options: BTreeMap<&'static str, OptionValue>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    database: BTreeMap<&'static str, OptionValue>,
 }
 
 impl Spec {
@@ -38,9 +63,8 @@ impl Spec {
         let lines = file.lines(text);
         let kind: Result<TaskKind, _> =
             file.kind.get_ref().parse().map_err(|what: String| SpecError::new("type", what));
-        let options =
-            file.options.iter().map(|(name, value)| (name.get_ref().clone(), value.clone())).collect();
         kind.and_then(|kind| {
+            let options = file.options()?;
             Self::build(file.name.get_ref(), kind, file.from.get_ref(), file.to.get_ref(), &options)
         })
         .and_then(|spec| spec.refuse_memory().map(|()| spec))
@@ -50,30 +74,66 @@ impl Spec {
     /// Writes a task file that [`Spec::from_toml`] reads; refused if a secret stands in it in the clear.
     pub fn to_toml(&self) -> Result<String, SpecError> {
         self.check_stored()?;
+        let (mut options, mut database) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in self.options.asked() {
+            match name.strip_prefix(DATABASE_PREFIX) {
+                Some(short) => database.insert(short, value),
+                None => options.insert(name, value),
+            };
+        }
         let written = Written {
             name: self.name.as_str(),
             kind: self.kind.to_string(),
             from: self.from.to_string(),
             to: self.to.to_string(),
-            options: self.options.asked(),
+            options,
+            database,
         };
         toml::to_string(&written).map_err(|err| SpecError::new("task file", err))
     }
 }
 
 impl TaskFile {
+    /// All options by their whole names.
+    fn options(&self) -> Result<BTreeMap<String, OptionValue>, SpecError> {
+        let mut options = BTreeMap::new();
+        let mut add = |name: String, value: &OptionValue| match options.insert(name.clone(), value.clone()) {
+            Some(_) => Err(SpecError::new(format!("options.{name}"), "written twice; leave one of them out")),
+            None => Ok(()),
+        };
+        for (name, entry) in &self.options {
+            match entry {
+                Entry::Value(value) => add(name.get_ref().clone(), value)?,
+                Entry::Several(several) => several
+                    .iter()
+                    .try_for_each(|(inner, value)| add(format!("{}.{inner}", name.get_ref()), value))?,
+            }
+        }
+        for (name, value) in &self.database {
+            add(format!("{DATABASE_PREFIX}{}", name.get_ref()), value)?;
+        }
+        Ok(options)
+    }
+
     /// The lines of the fields that an error may name.
     fn lines(&self, text: &str) -> BTreeMap<String, usize> {
         let fields = [("name", &self.name), ("type", &self.kind), ("from", &self.from), ("to", &self.to)];
         let fields = fields.map(|(field, value)| (field.to_owned(), line_at(text, value.span().start)));
-        let options = self.options.keys().map(|key| {
-            let line = line_at(text, key.span().start);
-            match canonical(key.get_ref()) {
-                Some(name) => (format!("options.{name}"), line),
-                None => ("options".to_owned(), line),
+        let line = |key: &Spanned<String>| line_at(text, key.span().start);
+        let named = |name: &str, line| match canonical(name) {
+            Some(name) => (format!("options.{name}"), line),
+            None => ("options".to_owned(), line),
+        };
+        let options = self.options.iter().flat_map(|(key, entry)| match entry {
+            Entry::Value(_) => vec![named(key.get_ref(), line(key))],
+            Entry::Several(several) => {
+                let inner = |inner: &String| named(&format!("{}.{inner}", key.get_ref()), line(key));
+                several.keys().map(inner).collect()
             }
         });
-        fields.into_iter().chain(options).collect()
+        let database =
+            self.database.keys().map(|key| named(&format!("{DATABASE_PREFIX}{}", key.get_ref()), line(key)));
+        fields.into_iter().chain(options).chain(database).collect()
     }
 }
 
@@ -84,7 +144,10 @@ fn syntax_error(text: &str, err: &toml::de::Error) -> SpecError {
     let is_key =
         |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let key = key.map(|(key, _)| key.trim()).filter(|key| is_key(key)).unwrap_or("task file");
-    let what = format!("{}; a task file has name, type, from, to and a table [options]", err.message());
+    let what = format!(
+        "{}; a task file has name, type, from, to and the tables [options] and [database]",
+        err.message()
+    );
     SpecError { line, ..SpecError::new(key, what) }
 }
 

@@ -34,6 +34,33 @@ fn a_task_file_is_read_whole() {
 }
 
 #[test]
+fn options_of_the_database_are_read_from_wherever_they_stand() {
+    let (keep, vgroups) = ("keep = \"3650d\"", "vgroups = 8");
+    for text in [
+        format!("[database]\n{keep}\n{vgroups}\n"),
+        format!("[options]\ndatabase.{keep}\ndatabase.{vgroups}\n"),
+        format!("[options]\n\"database.keep\" = 3650\n[database]\n{vgroups}\n"),
+    ] {
+        let spec = Spec::from_toml(&file(&text)).unwrap();
+        let database = &spec.options.database;
+        assert_eq!(
+            (database.keep.as_ref().unwrap().to_string(), database.vgroups),
+            ("3650d".into(), Some(8))
+        );
+        let written = spec.to_toml().unwrap();
+        assert!(written.contains("[database]") && written.contains(keep), "{written}");
+        assert_eq!(Spec::from_toml(&written).unwrap(), spec);
+        assert_eq!(Spec::from_json(&spec.to_json().unwrap()).unwrap(), spec);
+    }
+    let wrong = |text: &str| Spec::from_toml(&file(text)).unwrap_err();
+    let vgroups = wrong("[database]\nvgroups = 0\n");
+    assert_eq!((vgroups.field.as_str(), vgroups.line), ("options.database.vgroups", Some(6)));
+    assert!(wrong("[database]\nwalrus = 0\n").to_string().contains("`database.walrus` is not known"));
+    let twice = wrong("[options]\n\"database.comp\" = 1\n[database]\ncomp = 2\n");
+    assert!(twice.to_string().contains("written twice"), "{twice}");
+}
+
+#[test]
 fn the_target_database_is_the_one_named_else_the_sources() {
     let named = build(FROM, "ws://dst/other", &[]).unwrap();
     assert_eq!(named.target_database(), "other");

@@ -188,7 +188,7 @@ fn verdict(committed: Committed) -> (v1::Verdict, String) {
 }
 
 fn claimed(granted: Granted) -> Result<v1::ClaimedLease, ApiError> {
-    let Granted { lease, spec, group, planned } = granted;
+    let Granted { lease, spec, group, planned, fleet_slots } = granted;
     Ok(v1::ClaimedLease {
         key: Some(lease.key.into()),
         fence: lease.fence,
@@ -198,6 +198,8 @@ fn claimed(granted: Granted) -> Result<v1::ClaimedLease, ApiError> {
         names: group.map(|group| group.names.clone()).unwrap_or_default(),
         cutoff: planned.map(|planned| planned.cutoff.into()),
         fingerprint: planned.map_or(0, |planned| planned.fingerprint),
+        planned_tables: planned.map_or(0, |planned| planned.found.subtables + planned.found.normal_tables),
+        fleet_slots,
     })
 }
 

@@ -269,17 +269,7 @@ fn asked(core: &Core, start: &Start, options: &Options) -> Asked {
     let slots = core
         .view()
         .read(|mirror| mirror.workers().filter(|worker| !worker.draining).map(|worker| worker.slots).sum());
-    Asked {
-        schema: options.schema,
-        unit: options.unit.map(|unit| units(unit, start.cutoff.precision.per_second())),
-        grouped: options.select_from_stable,
-        slots,
-    }
-}
-
-fn units(duration: Duration, per_second: i64) -> i64 {
-    let per_second = u128::try_from(per_second).unwrap_or(1);
-    i64::try_from(duration.as_nanos() * per_second / 1_000_000_000).unwrap_or(i64::MAX).max(1)
+    Asked::new(options, start.cutoff.precision, slots)
 }
 
 /// No period reaches beyond the cutoff: what comes later is not history.

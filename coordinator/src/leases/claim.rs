@@ -41,6 +41,8 @@ pub(crate) struct Granted {
     pub(crate) spec: Arc<str>,
     pub(crate) group: Option<Arc<Group>>,
     pub(crate) planned: Option<Planned>,
+    /// Slots of all workers that take work.
+    pub(crate) fleet_slots: u32,
 }
 
 /// What a worker gets.
@@ -159,7 +161,11 @@ impl Claiming<'_> {
         let names = group.as_ref().map_or(0, |group| group.names.iter().map(String::len).sum());
         self.bytes += candidate.spec.len() + names;
         let (spec, planned) = (Arc::clone(&candidate.spec), candidate.planned);
-        self.granted.push(Granted { lease, spec, group, planned });
+        let fleet_slots = self
+            .core
+            .view()
+            .read(|mirror| mirror.taking().map(|worker| worker.slots).fold(0, u32::saturating_add));
+        self.granted.push(Granted { lease, spec, group, planned, fleet_slots });
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::{Asked, Totals};
 
 /// Below it a shard's own transactions cost more than its rows.
-pub(super) const MIN_SHARD_ROWS: u64 = 100_000;
+pub(crate) const MIN_SHARD_ROWS: u64 = 100_000;
 /// 20 to 60 seconds of work at the rates measured on one connection (0.3 to 1 million rows/s).
 pub(super) const MAX_SHARD_ROWS: u64 = 20_000_000;
 /// The same for wide rows.

@@ -11,57 +11,86 @@ mod recut;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use tdferry_common::id::{GroupId, ShardId};
-use tdferry_common::options::SchemaMode;
+use tdferry_common::options::{Options, SchemaMode};
 use tdferry_common::shard::{Estimate, Range, Shard, ShardKind};
 use tdferry_common::task::Found;
-use tdferry_common::time::Period;
+use tdferry_common::time::{Period, Precision};
 
 use bounds::Bounds;
+pub(crate) use bounds::MIN_SHARD_ROWS;
 use gather::{Group, Member};
 pub(crate) use recut::{Left, MOST_CHILDREN, Recut, Wanted, is_denser, recut};
 
 /// What the task and the fleet ask of a plan.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
+pub struct Asked {
     /// Which shards besides the schema shard.
-    pub(crate) schema: SchemaMode,
+    pub schema: SchemaMode,
     /// The longest period of a shard, in units of the source.
-    pub(crate) unit: Option<i64>,
+    pub unit: Option<i64>,
     /// Whether subtables are read together; by density if `None`.
-    pub(crate) grouped: Option<bool>,
+    pub grouped: Option<bool>,
     /// Slots of all live workers.
-    pub(crate) slots: u32,
+    pub slots: u32,
+}
+
+impl Asked {
+    /// What these options ask, of a source that counts time so, with so many slots.
+    pub fn new(options: &Options, precision: Precision, slots: u32) -> Self {
+        Self {
+            schema: options.schema,
+            unit: options.unit.map(|unit| units(unit, precision.per_second())),
+            grouped: options.select_from_stable,
+            slots,
+        }
+    }
+}
+
+fn units(duration: Duration, per_second: i64) -> i64 {
+    let per_second = u128::try_from(per_second).unwrap_or(1);
+    i64::try_from(duration.as_nanos() * per_second / 1_000_000_000).unwrap_or(i64::MAX).max(1)
 }
 
 /// What a survey knows before it lists anything.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Totals {
+pub struct Totals {
     /// What the task's start and end leave of time. Its end is never open.
-    pub(crate) period: Period,
-    pub(crate) stables: u64,
-    pub(crate) subtables: u64,
-    pub(crate) rows: u64,
+    pub period: Period,
+    /// Stables to copy.
+    pub stables: u64,
+    /// Subtables to copy.
+    pub subtables: u64,
+    /// Rows of all time.
+    pub rows: u64,
 }
 
 /// A stable whose subtables follow, or the normal tables under an empty name.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct StableSeen {
-    pub(crate) name: String,
-    pub(crate) rows: u64,
-    pub(crate) tables: u64,
+pub struct StableSeen {
+    /// Its name.
+    pub name: String,
+    /// Rows of all time.
+    pub rows: u64,
+    /// Tables that follow.
+    pub tables: u64,
     /// From its first row to just past its last, where known.
-    pub(crate) period: Option<Period>,
-    pub(crate) row_bytes: u32,
+    pub period: Option<Period>,
+    /// Bytes that a row usually takes.
+    pub row_bytes: u32,
 }
 
 /// A subtable or normal table as listed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct TableSeen {
-    pub(crate) name: String,
+pub struct TableSeen {
+    /// Its name.
+    pub name: String,
     /// Where it was counted by itself.
-    pub(crate) rows: Option<u64>,
-    pub(crate) period: Option<Period>,
+    pub rows: Option<u64>,
+    /// From its first row to just past its last, where known.
+    pub period: Option<Period>,
 }
 
 /// A group and all shards that work on it.

@@ -297,3 +297,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_unit_is_counted_in_the_precision_of_the_source() {
+    assert_eq!(units(Duration::from_secs(60), Precision::Milli.per_second()), 60_000);
+    assert_eq!(units(Duration::from_millis(1), Precision::Nano.per_second()), 1_000_000);
+    assert_eq!(units(Duration::from_micros(1), Precision::Milli.per_second()), 1, "never none");
+}

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tdferry_common::batch::TagRow;
+use tdferry_common::options::DatabaseOptions;
 use tdferry_common::schema::{Database, Extent, NormalTable, Stable};
 use tdferry_common::server::Server;
 use tdferry_common::time::Period;
 
 use super::census::Census;
+use crate::rules::{self, Load, Translated};
 
 /// Both sides, and what is asked for.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,10 @@ pub(crate) struct Asked {
     pub(crate) target_database: String,
     /// A missing target database is created.
     pub(crate) creates_database: bool,
+    /// What it is created like, as far as the task says.
+    pub(crate) database: DatabaseOptions,
+    /// Writes in flight of all workers, about.
+    pub(crate) writers: u32,
     /// Missing stables and tables are created.
     pub(crate) creates_tables: bool,
     /// Rows are copied.
@@ -108,6 +114,14 @@ impl Facts {
     pub(crate) fn cutoff(&self) -> i64 {
         let millis = self.source.server.clock_millis.unwrap_or(self.source.here_millis);
         self.source.database.precision.from_unix_millis(millis)
+    }
+
+    /// The options of the target database, if it is to be created.
+    pub(crate) fn translated(&self) -> Translated {
+        let subtables: u64 = self.source.stables.iter().map(|one| one.tables).sum();
+        let tables = subtables + u64::try_from(self.source.normal_tables.len()).unwrap_or(u64::MAX);
+        let load = Load::new(tables, self.asked.writers, &self.target.server);
+        rules::translate(&self.source.database, &self.asked.database, &load)
     }
 
     /// Every stable and normal table with how much it holds.

@@ -88,6 +88,9 @@ fn asked(spec: &Spec, source: &SourceFacts) -> Asked {
     Asked {
         target_database: spec.target_database().to_owned(),
         creates_database: spec.options.assert && schema != SchemaMode::None,
+        database: spec.options.database.clone(),
+        // as a cluster knows it by its workers; here by what the task says of one
+        writers: spec.options.workers.unwrap_or(1),
         creates_tables: schema != SchemaMode::None,
         copies: schema != SchemaMode::Only,
         period: Some(period::asked(&spec.options, source.database.precision)),

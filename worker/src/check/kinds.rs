@@ -121,13 +121,17 @@ kinds! {
     PRECISION_DIFFERS "precision-differs" Blocks
         "writes nothing" "name another target database, or create it with the source's PRECISION";
     OPTION_CLAMPED "option-clamped" Changes
-        "takes the nearest value that 3.x takes" "create the target database by hand with the options you want";
+        "takes the nearest value that 3.x takes" "name another: -o database.OPTION=VALUE";
     OPTION_UNKNOWN "option-unknown" Changes
         "leaves it out" "create the target database by hand with the options you want";
+    OPTION_ASKED "option-asked" Notes
+        "takes what the task says" "leave the option database.… out";
+    VGROUPS_CHOSEN "vgroups-chosen" Notes
+        "takes as many as tables and writers need" "-o database.vgroups=N";
     OPTION_GONE "option-gone" Notes
         "leaves it out: 3.x has no such option" "nothing to change";
     KEEP_WIDENED "keep-widened" Notes
-        "keeps rows ten days longer, so that none expires on its way" "ALTER DATABASE … KEEP after the copy";
+        "keeps rows ten days longer, so that none expires on its way" "-o database.keep=3650d, or ALTER DATABASE … KEEP after the copy";
     ROWS_BEFORE_KEEP "rows-before-keep" Loses
         "counts and logs the rows that the target refuses, and leaves them out" "ALTER DATABASE … KEEP at the target first, or name a --start";
     ROWS_NEAR_KEEP "rows-near-keep" Changes

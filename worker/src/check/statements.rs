@@ -3,14 +3,13 @@
 use tdferry_common::ddl;
 
 use super::facts::Facts;
-use crate::rules;
 
 /// Those for database, stables and normal tables that are missing; and one for a subtable, if there is any.
 pub(super) fn of(facts: &Facts) -> (Vec<String>, Option<String>) {
     let database = &facts.asked.target_database;
     let mut statements = Vec::new();
     if facts.target.database.is_none() && facts.asked.creates_database {
-        let options = rules::translate(&facts.source.database).options;
+        let options = facts.translated().options;
         statements.push(ddl::create_database(database, &options));
     }
     if !facts.asked.creates_tables {

@@ -16,6 +16,10 @@ pub(crate) struct Claimed {
     pub(crate) stable: String,
     /// All names of the group; the shard's range picks from them.
     pub(crate) names: Arc<[String]>,
+    /// Subtables and normal tables of the whole task.
+    pub(crate) planned_tables: u64,
+    /// Slots of all workers that take work.
+    pub(crate) fleet_slots: u32,
 }
 
 impl TryFrom<v1::ClaimedLease> for Claimed {
@@ -31,7 +35,14 @@ impl TryFrom<v1::ClaimedLease> for Claimed {
             return Err(BadMessage::new("lease.names", problem));
         }
         let lease = HeldLease { key, fence: claimed.fence, shard };
-        Ok(Self { lease, spec: claimed.spec, stable: claimed.stable, names: claimed.names.into() })
+        Ok(Self {
+            lease,
+            spec: claimed.spec,
+            stable: claimed.stable,
+            names: claimed.names.into(),
+            planned_tables: claimed.planned_tables,
+            fleet_slots: claimed.fleet_slots,
+        })
     }
 }
 

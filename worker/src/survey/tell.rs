@@ -5,15 +5,15 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use tdferry_common::digest::NameSum;
-use tdferry_common::options::{Options, SchemaMode};
 use tdferry_common::port::{PortResult, Side, Source, Subtable};
 use tdferry_common::schema::{Extent, NormalTable, Stable};
 use tdferry_common::task::Cutoff;
-use tdferry_common::time::{Period, Precision};
+use tdferry_common::time::Precision;
 use tdferry_proto::v1::{self, survey_request::Part};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 
+use crate::extents::{Extents, Heading};
 use crate::filter::Filter;
 use crate::lease::{Attempt, within};
 use crate::selection::{self, Listing, Selection, Taken};
@@ -21,9 +21,6 @@ use crate::{fingerprint, period, sizing};
 
 /// Subtables in one message: with the longest names some 400 KB, a tenth of what gRPC takes by itself.
 const PAGE: usize = 2_000;
-
-/// A source whose newest row is older than this many excursions is not being written to.
-const SILENT_EXCURSIONS: u32 = 120;
 
 /// Where the parts go. A receiver that is gone is an answer that has come early, so it is no error here.
 struct Told<'a> {
@@ -66,28 +63,6 @@ pub(super) async fn catalog(
     let (names, again) = told.heard_meanwhile(ending).await?;
     told.end(&again, names).await;
     Ok(())
-}
-
-/// What stables and normal tables hold, in the order of the selection.
-struct Extents {
-    stables: Vec<Extent>,
-    normal: Vec<Extent>,
-}
-
-impl Extents {
-    /// Whether no row can be on its way that belongs before T0, as far as can be seen.
-    fn silent(&self, options: &Options, cutoff: Cutoff) -> bool {
-        let silence = (options.excursion * SILENT_EXCURSIONS).as_nanos();
-        let nanos_a_unit = Precision::Nano.per_second() / cutoff.precision.per_second();
-        let silent = |extent: &Extent| match extent.period {
-            Some(period) => {
-                let age = (i128::from(cutoff.units) - i128::from(period.to)) * i128::from(nanos_a_unit);
-                u128::try_from(age).is_ok_and(|age| age > silence)
-            }
-            None => extent.exact && extent.rows == 0,
-        };
-        options.schema == SchemaMode::Only || self.stables.iter().chain(&self.normal).all(silent)
-    }
 }
 
 impl Told<'_> {
@@ -145,36 +120,24 @@ impl Told<'_> {
 
     async fn start(&self, selection: &Selection, extents: &Extents, version: String, cutoff: Cutoff) {
         let lease = &self.attempt.claimed.lease;
-        let rows = extents
-            .stables
-            .iter()
-            .chain(&extents.normal)
-            .fold(0_u64, |sum, one| sum.saturating_add(one.rows));
         let stables: Vec<_> = selection.stables.iter().map(|taken| &taken.stable).collect();
         let start = v1::SurveyStart {
             key: Some(lease.key.clone().into()),
             fence: lease.fence,
             version,
             cutoff: Some(cutoff.into()),
-            period: Some(history(&self.attempt.spec.options, cutoff).into()),
+            period: Some(period::history(&self.attempt.spec.options, cutoff).into()),
             stables: length(&selection.stables),
             normal_tables: length(&selection.normal_tables),
             subtables: selection.stables.iter().filter_map(|taken| taken.tables).sum(),
-            rows,
+            rows: extents.rows(),
             fingerprint: fingerprint::of(&stables, &selection.normal_tables),
         };
         self.say(Part::Start(start)).await;
     }
 
     async fn stable(&mut self, stable: &Stable, tables: u64, extent: Extent) -> PortResult<()> {
-        let heading = v1::SurveyStable {
-            name: stable.name.clone(),
-            rows: extent.rows,
-            tables,
-            period: extent.period.map(Into::into),
-            row_bytes: sizing::row_bytes(&stable.columns),
-        };
-        self.say(Part::Stable(heading)).await;
+        self.say(Part::Stable(heading(Heading::of_stable(stable, tables, extent)))).await;
         let mut pages = self.source.subtables(&stable.name, tables <= sizing::EXACT_TABLES);
         while let Some(mut page) = self.ask(pages.try_next()).await? {
             page.retain(|subtable| self.filter.takes_subtable(&stable.name, &subtable.name));
@@ -187,15 +150,7 @@ impl Told<'_> {
         if tables.is_empty() {
             return;
         }
-        let widest = tables.iter().map(|table| sizing::row_bytes(&table.columns)).max();
-        let heading = v1::SurveyStable {
-            name: String::new(),
-            rows: extents.iter().fold(0, |sum, one| sum.saturating_add(one.rows)),
-            tables: length(tables),
-            period: extents.iter().filter_map(|one| one.period).reduce(spanning).map(Into::into),
-            row_bytes: widest.unwrap_or(0),
-        };
-        self.say(Part::Stable(heading)).await;
+        self.say(Part::Stable(heading(Heading::of_normal_tables(tables, extents)))).await;
         let counted = |(table, extent): (&NormalTable, &Extent)| Subtable {
             name: table.name.clone(),
             extent: Some(*extent),
@@ -244,13 +199,9 @@ impl Told<'_> {
     }
 }
 
-/// What the task's start and end leave of the time before T0.
-fn history(options: &Options, cutoff: Cutoff) -> Period {
-    period::asked(options, cutoff.precision).intersect(Period { from: i64::MIN, to: cutoff.units })
-}
-
-fn spanning(one: Period, other: Period) -> Period {
-    Period { from: one.from.min(other.from), to: one.to.max(other.to) }
+fn heading(heading: Heading) -> v1::SurveyStable {
+    let Heading { name, rows, tables, period, row_bytes } = heading;
+    v1::SurveyStable { name, rows, tables, period: period.map(Into::into), row_bytes }
 }
 
 fn subtable(subtable: Subtable) -> v1::SurveySubtable {

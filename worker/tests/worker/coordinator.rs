@@ -164,6 +164,8 @@ impl State {
             names: place.names.clone(),
             cutoff: None,
             fingerprint: 0,
+            planned_tables: 0,
+            fleet_slots: 1,
         }
     }
 

@@ -5,7 +5,7 @@ use tdferry_common::server::Dnode;
 use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::super::kinds;
-use crate::rules::{self, Why};
+use crate::rules::Why;
 use crate::target as held;
 
 /// Bytes of a database's name in 3.x.
@@ -66,8 +66,10 @@ fn options(facts: &Facts) -> Vec<Finding> {
         Why::Clamped => &kinds::OPTION_CLAMPED,
         Why::Gone => &kinds::OPTION_GONE,
         Why::Unknown => &kinds::OPTION_UNKNOWN,
+        Why::Asked => &kinds::OPTION_ASKED,
+        Why::Chosen => &kinds::VGROUPS_CHOSEN,
     };
-    let differences = rules::translate(&facts.source.database).differences;
+    let differences = facts.translated().differences;
     differences.iter().map(|one| Finding::new(kind(one.why), super::target(facts), one)).collect()
 }
 
@@ -75,7 +77,7 @@ fn options(facts: &Facts) -> Vec<Finding> {
 fn room(facts: &Facts) -> Vec<Finding> {
     let Some(dnodes) = &facts.target.server.dnodes else { return Vec::new() };
     let ready: Vec<&Dnode> = dnodes.iter().filter(|dnode| dnode.ready).collect();
-    let options = rules::translate(&facts.source.database).options;
+    let options = facts.translated().options;
     let (vgroups, replica) = (number(&options, "VGROUPS"), number(&options, "REPLICA"));
     let mut found = Vec::new();
     if replica > u64::try_from(ready.len()).unwrap_or(u64::MAX) {

@@ -73,6 +73,7 @@ fn clean() -> Facts {
             copies: true,
             period: Some(Period::ALL),
             gateway: true,
+            ..Asked::default()
         },
         source: SourceFacts {
             version: "2.6.0.34".into(),
@@ -140,7 +141,8 @@ const PLANTED: &[(&str, Plant)] = &[
     ("disk-short", |f| f.target.server.free_bytes = Some(100)),
     ("disk-tight", |f| f.target.server.free_bytes = Some(1_000)),
     ("disk-unknown", |f| f.target.server.free_bytes = None),
-    ("vnodes-short", |f| f.target.server.dnodes.as_mut().unwrap()[0].free_vnodes = Some(1)),
+    ("vnodes-short", |f| f.target.server.dnodes.as_mut().unwrap()[0].free_vnodes = Some(0)),
+    ("vnodes-short", |f| f.asked.database.vgroups = Some(61)),
     ("replica-short", |f| option(f, "replica", "3")),
     ("target-database-name", |f| f.asked.target_database = "a.b".into()),
     ("target-database-name", |f| f.asked.target_database = "x".repeat(65)),
@@ -154,6 +156,8 @@ const PLANTED: &[(&str, Plant)] = &[
     ("option-unknown", |f| option(f, "walrus", "1")),
     ("option-gone", |f| option(f, "quorum", "1")),
     ("keep-widened", |_| {}),
+    ("option-asked", |f| f.asked.database.comp = Some(0)),
+    ("vgroups-chosen", |_| {}),
     ("rows-before-keep", |f| {
         existing(f);
         f.target.keeps.from = NOW - 29 * DAY;
@@ -247,7 +251,7 @@ fn every_kind_is_planted_somewhere() {
 fn nothing_is_said_of_clean_facts_beyond_what_is_true_of_all() {
     let mut facts = clean();
     facts.source.server.rights = Some(Rights::Read);
-    assert_eq!(codes(&facts), BTreeSet::from(["keep-widened", "option-gone"]));
+    assert_eq!(codes(&facts), BTreeSet::from(["keep-widened", "option-gone", "vgroups-chosen"]));
     existing(&mut facts);
     assert_eq!(codes(&facts), BTreeSet::from(["target-database-exists"]));
 }

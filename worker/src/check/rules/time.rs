@@ -77,6 +77,7 @@ fn keeps(facts: &Facts, cutoff: i64, day: i64) -> i64 {
     if facts.target.database.is_some() {
         return facts.target.keeps.from;
     }
-    let days = i64::try_from(rules::translated_keep_days(&facts.source.database)).unwrap_or(i64::MAX);
+    let days = i64::try_from(rules::translated_keep_days(&facts.source.database, &facts.asked.database))
+        .unwrap_or(i64::MAX);
     cutoff.saturating_sub(days.saturating_mul(day))
 }
