@@ -1,6 +1,7 @@
-//! The words with which `run` and `check` ask for the same task.
+//! The words with which a command line asks for a task, and a task file that does.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use clap::Args;
 use tdferry_common::options::OptionValue;
@@ -79,6 +80,18 @@ impl Asked {
         spec.check_supported().map_err(usage)?;
         Ok(spec)
     }
+}
+
+/// A file may hold clear passwords here: nothing is stored.
+pub(crate) fn read(file: &Path) -> Result<Spec, Failure> {
+    let usage =
+        |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
+    let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
+    spec.options
+        .load_files(&|path| std::fs::read_to_string(path))
+        .map_err(|error| usage(error.to_string()))?;
+    Ok(spec)
 }
 
 /// A database's name may hold what a task's may not.

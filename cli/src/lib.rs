@@ -15,6 +15,7 @@ pub mod demo;
 mod entropy;
 pub mod exit;
 pub mod output;
+mod rejects;
 mod remote;
 pub mod run;
 mod shard;

@@ -4,7 +4,7 @@ mod html;
 mod json;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use tdferry_common::clock::Clock;
@@ -15,7 +15,7 @@ use tdferry_common::telemetry::LogConfig;
 use tdferry_common::timing::Timing;
 use tdferry_worker::check::{Finding, Report, Severity};
 
-use crate::asked::Asked;
+use crate::asked::{self, Asked};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 
@@ -51,23 +51,11 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     fn spec(&self) -> Result<Spec, Failure> {
         match (&self.file, &self.from, &self.to) {
-            (Some(file), ..) => read(file),
+            (Some(file), ..) => asked::read(file),
             (None, Some(from), Some(to)) => self.asked.spec(from, to),
             _ => Err(Failure::new(Exit::Usage, "name --from and --to, or a task file with -f")),
         }
     }
-}
-
-/// A file may hold clear passwords here: nothing is stored.
-fn read(file: &Path) -> Result<Spec, Failure> {
-    let usage =
-        |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
-    let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
-    spec.options
-        .load_files(&|path| std::fs::read_to_string(path))
-        .map_err(|error| usage(error.to_string()))?;
-    Ok(spec)
 }
 
 pub(crate) async fn check(args: CheckArgs, log: &LogConfig) -> Outcome {

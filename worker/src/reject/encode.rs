@@ -89,6 +89,15 @@ pub fn decode(line: &str) -> Result<(TaskName, Reject), BadReject> {
     Ok((task, Reject { origin, refusal, precision, columns: columns.into(), cells }))
 }
 
+/// Names and values of the cells.
+pub(super) fn values(reject: &Reject) -> Vec<(&str, Value)> {
+    let cells = reject.columns.iter().zip(&reject.cells);
+    let value = |(column, cell): (&Column, &Option<Vec<u8>>)| {
+        cell.as_deref().map_or(Value::Null, |bytes| value(column.data_type, bytes))
+    };
+    reject.columns.iter().map(|column| column.name.as_str()).zip(cells.map(value)).collect()
+}
+
 /// The cells alone, with their columns.
 pub(super) fn encode_row(reject: &Reject) -> String {
     json!(forms(reject)).to_string()
@@ -103,12 +112,12 @@ pub(super) fn decode_row(text: &str) -> Result<Cells, BadReject> {
 }
 
 fn forms(reject: &Reject) -> Vec<CellForm> {
-    let form = |(column, cell): (&Column, &Option<Vec<u8>>)| CellForm {
+    let form = |(column, (_, value)): (&Column, (&str, Value))| CellForm {
         name: column.name.clone(),
         sql_type: column.sql_type(),
-        value: cell.as_deref().map_or(Value::Null, |bytes| value(column.data_type, bytes)),
+        value,
     };
-    reject.columns.iter().zip(&reject.cells).map(form).collect()
+    reject.columns.iter().zip(values(reject)).map(form).collect()
 }
 
 fn unform(forms: Vec<CellForm>) -> Result<Cells, BadReject> {

@@ -121,6 +121,11 @@ impl Reject {
         (0..rows.rows()).map(one).collect()
     }
 
+    /// Its columns' names, and its values as JSON.
+    pub fn values(&self) -> Vec<(&str, serde_json::Value)> {
+        encode::values(self)
+    }
+
     /// Rows of the same columns as a block again.
     pub fn to_block(rows: &[&Self]) -> Result<Option<Block>, BadBlock> {
         let Some(first) = rows.first() else { return Ok(None) };

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tdferry_common::port::{PortError, PortResult, RefusedRow, Side, Sink};
+use tdferry_common::port::{Connector, PortError, PortResult, RefusedRow, Side, Sink};
+use tdferry_common::spec::Spec;
 
-use super::{Kept, Refusal, Reject, Rejects, Visitor};
+use super::{Kept, Origin, Refusal, Reject, Rejects, Visitor};
 
 /// Rows of one write: a refused one costs a few more.
 const ROWS: usize = 4_096;
@@ -21,20 +22,25 @@ pub struct Redriven {
     pub refused: u64,
 }
 
-/// Writes every kept row that `wanted` picks to `sink`.
+/// Writes every kept row that `wanted` picks to the task's target.
 pub async fn redrive(
+    connector: &dyn Connector,
+    spec: &Spec,
     rejects: &dyn Rejects,
-    sink: Arc<dyn Sink>,
     wanted: &(dyn Fn(&Reject) -> bool + Sync),
 ) -> PortResult<Redriven> {
-    let mut again = Again { rejects, sink, wanted, done: Redriven::default() };
+    let mut again =
+        Again { connector, spec, rejects, wanted, sinks: BTreeMap::new(), done: Redriven::default() };
     rejects.visit(&mut again).await?;
     Ok(again.done)
 }
 
 struct Again<'a> {
+    connector: &'a dyn Connector,
+    spec: &'a Spec,
     rejects: &'a dyn Rejects,
-    sink: Arc<dyn Sink>,
+    /// By database and stable of the source.
+    sinks: BTreeMap<(String, String), Arc<dyn Sink>>,
     wanted: &'a (dyn Fn(&Reject) -> bool + Sync),
     done: Redriven,
 }
@@ -70,17 +76,31 @@ fn alike(rows: impl Iterator<Item = Kept>) -> Vec<Vec<Kept>> {
 }
 
 impl Again<'_> {
+    /// Where rows of this one's stable go. The source is not opened: it may be gone.
+    async fn sink(&mut self, of: &Origin) -> PortResult<Arc<dyn Sink>> {
+        let key = (of.database.clone(), of.stable.clone());
+        if let Some(sink) = self.sinks.get(&key) {
+            return Ok(Arc::clone(sink));
+        }
+        let spec = Spec { from: self.spec.from.clone().with_database(&of.database), ..self.spec.clone() };
+        let sink = self.connector.sink(&spec).await?;
+        self.sinks.insert(key, Arc::clone(&sink));
+        Ok(sink)
+    }
+
     async fn write(&mut self, rows: Vec<Kept>) -> PortResult<()> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        let sink = self.sink(&first.reject.origin).await?;
         let mut rest = VecDeque::from([rows]);
         while let Some(rows) = rest.pop_front() {
-            match self.send(&rows).await {
+            match send(sink.as_ref(), &rows).await {
                 Ok(()) => {
                     self.rejects.take(&rows).await?;
                     self.done.taken += u64::try_from(rows.len()).unwrap_or(u64::MAX);
                 }
                 Err(PortError::TooLarge { .. }) if rows.len() > 1 => rest.extend(halves(rows)),
                 Err(PortError::Refused { reason, code, message, .. }) => {
-                    let parts = self.narrow(rows, reason).await?;
+                    let parts = narrow(sink.as_ref(), rows, reason).await?;
                     rest.extend(parts.again.into_iter().filter(|part| !part.is_empty()));
                     for kept in parts.refused {
                         self.refused(kept, Refusal { reason, code, why: message.clone() }).await?;
@@ -92,33 +112,6 @@ impl Again<'_> {
         Ok(())
     }
 
-    async fn send(&self, rows: &[Kept]) -> PortResult<()> {
-        let rejects: Vec<&Reject> = rows.iter().map(|kept| &kept.reject).collect();
-        let invalid = |bad: tdferry_common::batch::BadBlock| PortError::Invalid {
-            side: Side::Sink,
-            message: bad.to_string(),
-        };
-        match (Reject::to_block(&rejects).map_err(invalid)?, rows.first()) {
-            (Some(block), Some(first)) => self.sink.write(&first.reject.origin.table, &block).await,
-            _ => Ok(()),
-        }
-    }
-
-    async fn narrow(&self, rows: Vec<Kept>, reason: RefusedRow) -> PortResult<Parts> {
-        if let (RefusedRow::Keep, Some(first)) = (reason, rows.first()) {
-            let keeps = self.sink.keeps(first.reject.precision).await?;
-            let inside = |kept: &Kept| keeps.contains(kept.reject.origin.at);
-            let (again, refused): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(inside);
-            if !refused.is_empty() {
-                return Ok(Parts { again: vec![again], refused });
-            }
-        }
-        if rows.len() == 1 {
-            return Ok(Parts { again: Vec::new(), refused: rows });
-        }
-        Ok(Parts { again: halves(rows).into(), refused: Vec::new() })
-    }
-
     async fn refused(&mut self, kept: Kept, refusal: Refusal) -> PortResult<()> {
         self.done.refused += 1;
         if kept.reject.refusal.reason == refusal.reason {
@@ -126,6 +119,33 @@ impl Again<'_> {
         }
         self.rejects.renew(&kept, refusal).await
     }
+}
+
+async fn send(sink: &dyn Sink, rows: &[Kept]) -> PortResult<()> {
+    let rejects: Vec<&Reject> = rows.iter().map(|kept| &kept.reject).collect();
+    let invalid = |bad: tdferry_common::batch::BadBlock| PortError::Invalid {
+        side: Side::Sink,
+        message: bad.to_string(),
+    };
+    match (Reject::to_block(&rejects).map_err(invalid)?, rows.first()) {
+        (Some(block), Some(first)) => sink.write(&first.reject.origin.table, &block).await,
+        _ => Ok(()),
+    }
+}
+
+async fn narrow(sink: &dyn Sink, rows: Vec<Kept>, reason: RefusedRow) -> PortResult<Parts> {
+    if let (RefusedRow::Keep, Some(first)) = (reason, rows.first()) {
+        let keeps = sink.keeps(first.reject.precision).await?;
+        let inside = |kept: &Kept| keeps.contains(kept.reject.origin.at);
+        let (again, refused): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(inside);
+        if !refused.is_empty() {
+            return Ok(Parts { again: vec![again], refused });
+        }
+    }
+    if rows.len() == 1 {
+        return Ok(Parts { again: Vec::new(), refused: rows });
+    }
+    Ok(Parts { again: halves(rows).into(), refused: Vec::new() })
 }
 
 /// What a refusal makes of rows.
