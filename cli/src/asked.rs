@@ -1,4 +1,4 @@
-//! The words with which `run`, `check` and `plan` ask for the same task.
+//! The words with which a command line asks for a task, and a task file that does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -71,18 +71,6 @@ impl Sought {
     }
 }
 
-/// A file may hold clear passwords here: nothing is stored.
-fn read(file: &Path) -> Result<Spec, Failure> {
-    let usage =
-        |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
-    let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
-    spec.options
-        .load_files(&|path| std::fs::read_to_string(path))
-        .map_err(|error| usage(error.to_string()))?;
-    Ok(spec)
-}
-
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
@@ -119,6 +107,18 @@ impl Asked {
         spec.check_supported().map_err(usage)?;
         Ok(spec)
     }
+}
+
+/// A file may hold clear passwords here: nothing is stored.
+pub(crate) fn read(file: &Path) -> Result<Spec, Failure> {
+    let usage =
+        |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
+    let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
+    spec.options
+        .load_files(&|path| std::fs::read_to_string(path))
+        .map_err(|error| usage(error.to_string()))?;
+    Ok(spec)
 }
 
 /// A database's name may hold what a task's may not.

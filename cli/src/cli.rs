@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use tdferry_common::telemetry::LogConfig;
 
 use crate::exit::{Exit, Failure, HELP, Outcome};
-use crate::{check, coordinator, demo, output, plan, run, shard, standin, task, worker};
+use crate::{check, coordinator, demo, output, plan, rejects, run, shard, standin, task, worker};
 
 const TOUR: &str = "\
 Try it:            tdferry demo
@@ -40,6 +40,9 @@ enum Command {
     /// Look at the shards of a task
     #[command(subcommand)]
     Shard(shard::ShardCommand),
+    /// Look at the rows that the target refused, and try them again
+    #[command(subcommand)]
+    Rejects(rejects::RejectsCommand),
     Standin(standin::StandinArgs),
 }
 
@@ -74,6 +77,7 @@ impl Cli {
             Command::Worker(args) => Box::pin(worker::worker(args, &log)).await,
             Command::Task(command) => Box::pin(task::task(command)).await,
             Command::Shard(command) => Box::pin(shard::shard(command)).await,
+            Command::Rejects(command) => Box::pin(rejects::rejects(command)).await,
             Command::Standin(args) => Box::pin(standin::standin(args, &log)).await,
         }
     }

@@ -16,6 +16,7 @@ mod entropy;
 pub mod exit;
 pub mod output;
 mod plan;
+mod rejects;
 mod remote;
 pub mod run;
 mod shard;

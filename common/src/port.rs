@@ -79,6 +79,8 @@ pub enum PortError {
         side: Side,
         /// Why.
         reason: RefusedRow,
+        /// The database's own number for it; zero where it gave none.
+        code: u32,
         /// What was seen.
         message: String,
     },
@@ -99,6 +101,30 @@ pub enum RefusedRow {
     Keep,
     /// A value is longer than the target's column.
     TooLong,
+}
+
+impl RefusedRow {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Keep, Self::TooLong];
+
+    /// The word for it, in options, files and lists.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::TooLong => "too-long",
+        }
+    }
+
+    /// Reads that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.word() == word)
+    }
+}
+
+impl std::fmt::Display for RefusedRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
 }
 
 impl PortError {
@@ -268,6 +294,14 @@ pub trait Sink: Rows {
 
     /// Writes rows of many tables in as few statements as fit. All must exist; none is ever created.
     async fn write_many(&self, rows: &TableRuns) -> PortResult<()>;
+
+    /// The tags of all of a stable's subtables in pages, each subtable once. For what is kept beside a task's tables; a
+    /// sink that stands for another need not tell.
+    fn all_tags<'a>(&'a self, _stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        let message = "its subtables cannot be listed under these names".to_owned();
+        let refused = PortError::Invalid { side: Side::Sink, message };
+        Box::pin(futures_util::stream::once(std::future::ready(Err(refused))))
+    }
 
     /// Gives subtables that are there the tags of these rows.
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()>;

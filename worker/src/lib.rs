@@ -23,6 +23,8 @@ mod held;
 mod lease;
 mod limits;
 mod period;
+pub mod reject;
+mod rejects;
 mod rules;
 mod runner;
 mod schema;

@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::created::Created;
 use crate::held::Held;
 use crate::limits::WriteLimits;
+use crate::rejects::RejectStores;
 use crate::structure::Structures;
 use crate::tags::StableTags;
 use crate::waiting::Waiting;
@@ -31,6 +32,7 @@ pub(crate) struct Session {
     pub(crate) stable_tags: StableTags,
     pub(crate) created: Created,
     pub(crate) write_limits: WriteLimits,
+    pub(crate) rejects: RejectStores,
     /// When the last heartbeat was sent that a coordinator answered well.
     pub(crate) heard: watch::Sender<Instant>,
 }

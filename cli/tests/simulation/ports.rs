@@ -15,7 +15,7 @@ use tdferry_common::batch::{Block, TableRuns, TagRow};
 use tdferry_common::port::{Connector, PortError, PortResult, Rows, Side, Sink, Source, Tables};
 use tdferry_common::schema::{Column, Database, NormalTable, Stable};
 use tdferry_common::spec::Spec;
-use tdferry_common::testing::{MemConnector, MemSink, MemSource};
+use tdferry_common::testing::{MemConnector, MemSink, MemSource, sink_of};
 use tdferry_common::time::{Period, Precision};
 use tokio::time::sleep;
 
@@ -111,8 +111,8 @@ impl Connector for SlowConnector {
         Ok(Arc::new(SlowSource { inner, calls: Arc::clone(&self.calls) }))
     }
 
-    async fn sink(&self, _: &Spec) -> PortResult<Arc<dyn Sink>> {
-        let inner = MemSink::new(Arc::clone(&self.inner.sink));
+    async fn sink(&self, spec: &Spec) -> PortResult<Arc<dyn Sink>> {
+        let inner = MemSink::new(sink_of(&self.inner.sink, spec));
         Ok(Arc::new(SlowSink { inner, calls: Arc::clone(&self.calls) }))
     }
 }
@@ -237,6 +237,10 @@ impl Sink for SlowSink {
 
     async fn write_many(&self, rows: &TableRuns) -> PortResult<()> {
         self.write_all(Going::Many(rows.clone())).await
+    }
+
+    fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        self.inner.all_tags(stable)
     }
 
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {

@@ -107,6 +107,17 @@ impl Block {
         }
     }
 
+    /// The bytes of one cell as they lie in the block; `None` for NULL, and beyond the last row or column.
+    pub fn payload_of(&self, row: usize, col: usize) -> Option<&[u8]> {
+        let (column, lane) = (self.columns.get(col)?, *self.lanes().get(col)?);
+        if row >= self.rows {
+            return None;
+        }
+        let Some(width) = column.data_type.width() else { return self.payload(lane, row) };
+        let is_null = layout::bit(self.bytes(lane.head..lane.data), row);
+        (!is_null).then(|| self.bytes(lane.data + row * width..lane.data + (row + 1) * width))
+    }
+
     /// The same rows without the first column. Cheap: no row is touched.
     pub fn without_first(&self) -> Self {
         let columns = self.columns.get(1..).unwrap_or_default().into();

@@ -35,6 +35,23 @@ impl BlockBuilder {
         Ok(())
     }
 
+    /// Adds a row by the bytes of its cells, as [`Block::payload_of`] gives them; `None` is NULL.
+    pub fn push_payloads(&mut self, row: Vec<Option<Vec<u8>>>) -> Result<(), BadBlock> {
+        if row.len() != self.columns.len() {
+            return Err(BadBlock::new(format!("{} cells for {} columns", row.len(), self.columns.len())));
+        }
+        let bad = self.columns.iter().zip(&row).find(|(column, cell)| {
+            cell.as_ref().is_some_and(|bytes| !is_payload(column.data_type, bytes.len()))
+        });
+        match bad {
+            Some((column, _)) => Err(BadBlock::column(column, "bytes of another length than it takes")),
+            None => {
+                self.rows.push(row);
+                Ok(())
+            }
+        }
+    }
+
     /// How many rows it holds.
     pub fn rows(&self) -> usize {
         self.rows.len()
@@ -60,6 +77,17 @@ impl BlockBuilder {
             writer.end();
         }
         writer.finish(self.precision)
+    }
+}
+
+/// Whether a cell of this type may be so many bytes long.
+fn is_payload(data_type: DataType, length: usize) -> bool {
+    match data_type.width() {
+        Some(width) => length == width,
+        None => {
+            let whole = data_type != DataType::Nchar || length.is_multiple_of(4);
+            whole && length <= usize::from(u16::MAX)
+        }
     }
 }
 

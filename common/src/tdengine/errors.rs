@@ -115,7 +115,7 @@ impl Failure {
         let text = Some(error.message()).filter(|text| !text.is_empty()).unwrap_or_else(|| error.to_string());
         let action = action(code, &text);
         let message = format!("{what}: [{code:#06x}] {}", told(&text));
-        Self { error: sorted(side, action, message), code, good: action != Action::Reconnect }
+        Self { error: sorted(side, action, code, message), code, good: action != Action::Reconnect }
     }
 }
 
@@ -132,12 +132,12 @@ fn told(text: &str) -> String {
     }
 }
 
-fn sorted(side: Side, action: Action, message: String) -> PortError {
+fn sorted(side: Side, action: Action, code: u32, message: String) -> PortError {
     match action {
         Action::Retry | Action::Reconnect => PortError::Away { side, message },
         Action::Missing => PortError::Missing { side, message },
         Action::Split => PortError::TooLarge { side, message },
-        Action::Refuse(reason) => PortError::Refused { side, reason, message },
+        Action::Refuse(reason) => PortError::Refused { side, reason, code, message },
         Action::Denied => PortError::Denied { side, message },
         Action::Exists | Action::Permanent => PortError::Invalid { side, message },
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 use super::catalog::{self, describe};
@@ -309,6 +309,14 @@ impl Sink for TdSink {
             }
         }
         Ok(())
+    }
+
+    fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        let select = |names: Names| {
+            let path = names.path(&self.database, &stable.name);
+            format!("select tags tbname,{} from {path}", names.list(&stable.tags))
+        };
+        reading::blocks(&self.admin, select).map_ok(|block| reading::tag_rows(&block)).boxed()
     }
 
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {

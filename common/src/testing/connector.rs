@@ -1,4 +1,5 @@
-//! The in-memory connector: whatever a spec names, it opens its one source and its one sink.
+//! The in-memory connector: whatever a spec names, it opens its one source and its one sink, or the
+//! database of rejects beside that.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use super::server::MemServer;
 use super::sink::MemSink;
 use super::source::MemSource;
+use crate::options::REJECTS_DATABASE;
 use crate::port::{Connector, PortResult, Sink, Source};
 use crate::spec::Spec;
 
@@ -32,7 +34,15 @@ impl Connector for MemConnector {
         Ok(Arc::new(MemSource::new(Arc::clone(&self.source))))
     }
 
-    async fn sink(&self, _spec: &Spec) -> PortResult<Arc<dyn Sink>> {
-        Ok(Arc::new(MemSink::new(Arc::clone(&self.sink))))
+    async fn sink(&self, spec: &Spec) -> PortResult<Arc<dyn Sink>> {
+        Ok(Arc::new(MemSink::new(sink_of(&self.sink, spec))))
+    }
+}
+
+/// The server that a spec's target is on: what is rejected goes to a database of its own.
+pub fn sink_of(server: &Arc<MemServer>, spec: &Spec) -> Arc<MemServer> {
+    match spec.target_database() {
+        REJECTS_DATABASE => server.beside(REJECTS_DATABASE),
+        _ => Arc::clone(server),
     }
 }

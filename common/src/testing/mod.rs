@@ -22,7 +22,7 @@ mod tests;
 
 pub use call::{Call, Counters, Event, Written};
 pub use compare::{assert_same, differences};
-pub use connector::MemConnector;
+pub use connector::{MemConnector, sink_of};
 pub use database::{MemDatabase, MemTable};
 pub use fault::{Fault, FaultPlan};
 pub use generate::{Recipe, all_types, column};

@@ -25,6 +25,7 @@ pub struct MemServer {
     side: Side,
     faults: Faults,
     state: Mutex<State>,
+    others: Mutex<BTreeMap<String, Arc<MemServer>>>,
 }
 
 /// What the server is at a moment.
@@ -72,7 +73,16 @@ impl MemServer {
     fn new(side: Side, database: Option<MemDatabase>) -> Self {
         let (limits, counters) = (Limits::default(), Counters::default());
         let state = Mutex::new(State { side, database, limits, counters, on_event: None });
-        Self { side, faults: Faults::default(), state }
+        Self { side, faults: Faults::default(), state, others: Mutex::default() }
+    }
+
+    /// Another database of the same server, which goes away and comes back with this one. It has faults, limits and
+    /// counters of its own.
+    pub fn beside(&self, database: &str) -> Arc<Self> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = others.entry(database.to_owned()).or_insert_with(|| Arc::new(Self::new(self.side, None)));
+        other.faults.set_away(self.faults.is_away());
+        Arc::clone(other)
     }
 
     /// What it holds; an empty database where there is none.
@@ -83,6 +93,11 @@ impl MemServer {
     /// Changes what it holds behind everyone's back, as production does.
     pub fn change<T>(&self, change: impl FnOnce(&mut MemDatabase) -> T) -> T {
         change(self.lock().database.get_or_insert_default())
+    }
+
+    /// Drops the database behind everyone's back.
+    pub fn drop_database(&self) {
+        self.lock().database = None;
     }
 
     /// Changes its limits.
@@ -98,6 +113,8 @@ impl MemServer {
     /// Stops and starts the server: while it is away every call fails.
     pub fn set_away(&self, away: bool) {
         self.faults.set_away(away);
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.values().for_each(|other| other.set_away(away));
     }
 
     /// The faults that fired, by kind. A test that plans faults asserts on this.

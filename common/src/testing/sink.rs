@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 
 use super::call::Call;
 use super::database::MemDatabase;
@@ -125,6 +126,10 @@ impl Sink for MemSink {
             state.write(&rows.block, &runs)
         };
         self.server.call(Call::WriteMany, write).await
+    }
+
+    fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        self.server.all_tags(stable)
     }
 
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {

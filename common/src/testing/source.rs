@@ -76,6 +76,16 @@ impl Source for MemSource {
     }
 
     fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        self.server.all_tags(stable)
+    }
+}
+
+impl MemServer {
+    /// The tags of a stable's subtables, as either side answers them.
+    pub(super) fn all_tags<'a>(
+        self: &'a Arc<Self>,
+        stable: &'a Stable,
+    ) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
         let next_page = move |mut pages: Flow<Option<String>>| async move {
             pages.step().await?;
             let page = pages.server.tags_page(&stable.name, pages.at.as_deref())?;
@@ -83,11 +93,9 @@ impl Source for MemSource {
             pages.at = Some(last.name.clone());
             Ok(Some((page, pages)))
         };
-        stream::try_unfold(Flow::new(&self.server, Call::AllTags, None), next_page).boxed()
+        stream::try_unfold(Flow::new(self, Call::AllTags, None), next_page).boxed()
     }
-}
 
-impl MemServer {
     fn subtable_page(&self, stable: &str, exact: bool, after: Option<&str>) -> PortResult<Vec<Subtable>> {
         let state = self.lock();
         state.stable(stable)?;

@@ -116,7 +116,11 @@ impl State {
 }
 
 fn refused(reason: RefusedRow, message: String) -> PortError {
-    PortError::Refused { side: Side::Sink, reason, message }
+    let code = match reason {
+        RefusedRow::Keep => 0x060B,
+        RefusedRow::TooLong => 0x2653,
+    };
+    PortError::Refused { side: Side::Sink, reason, code, message }
 }
 
 fn is_too_long(column: &Column, cell: Cell<'_>) -> bool {

@@ -82,6 +82,11 @@ impl Piece {
         stretches
     }
 
+    /// Whose each row is.
+    pub(super) fn table_of_each_row(&self) -> Vec<&str> {
+        self.runs().into_iter().flat_map(|(table, rows)| rows.map(move |_| table)).collect()
+    }
+
     fn runs(&self) -> Vec<(&str, Range<usize>)> {
         match self {
             Self::One { rows, .. } if rows.rows() == 0 => Vec::new(),

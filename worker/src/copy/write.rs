@@ -1,14 +1,24 @@
 //! Writing: when a write may start, what is tried when it is refused, and which rows are given up.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tdferry_common::digest::RowSum;
 use tdferry_common::port::{PortError, PortResult, RefusedRow, Side, Sink};
+use tdferry_common::time::{Period, Precision};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::piece::Piece;
 use crate::create;
 use crate::lease::{Attempt, Ended, Worked, within};
+use crate::reject::{Origin, Refusal, Reject};
+
+/// What the target keeps moves on with its clock, and rows that it has just let go of are refused one by one; after
+/// this long it is asked again, in case a person widened it.
+const EDGE_KNOWN_FOR: Duration = Duration::from_secs(10);
+/// Rows kept with one call: a second of work at most where each is written out and brought to the disk.
+const KEPT_AT_ONCE: usize = 1_000;
 
 /// What became of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,36 +43,89 @@ pub(crate) struct Writer {
     sink: Arc<dyn Sink>,
     in_flight: Arc<Semaphore>,
     most_rows: usize,
+    edge: Mutex<Option<Edge>>,
+}
+
+/// What the target keeps, as it said after it had refused a row for it.
+#[derive(Debug, Clone)]
+struct Edge {
+    keeps: Period,
+    learnt: Instant,
+    code: u32,
 }
 
 impl Writer {
     pub(crate) fn new(attempt: Arc<Attempt>, sink: Arc<dyn Sink>) -> Self {
         let in_flight = attempt.session.write_limits.of(&attempt.spec);
         let most_rows = attempt.spec.options.batch_size.and_then(|rows| usize::try_from(rows).ok());
-        Self { attempt, sink, in_flight, most_rows: most_rows.unwrap_or(usize::MAX) }
+        let most_rows = most_rows.unwrap_or(usize::MAX);
+        Self { attempt, sink, in_flight, most_rows, edge: Mutex::new(None) }
     }
 
-    /// Writes until every row is acknowledged or given up. Rows are given up one by one, and each is logged.
+    /// Writes until every row is acknowledged, or kept as a reject: only then does this answer.
     pub(crate) async fn write(&self, piece: Piece) -> Worked<Wrote> {
-        let mut wrote = Wrote::default();
+        let (mut wrote, mut rejects) = (Wrote::default(), Vec::new());
         let mut rest = piece.of_at_most(self.most_rows);
         rest.reverse();
         while let Some(piece) = rest.pop() {
+            let piece = self.within_the_edge(piece, &mut rejects);
             if piece.rows() == 0 {
                 continue;
             }
             match self.send(&piece).await? {
                 Ok(()) => wrote.written += count(piece.rows()),
                 Err(PortError::TooLarge { .. }) if piece.rows() > 1 => rest.extend(halves(&piece)),
-                Err(PortError::Refused { reason, message, .. }) => {
-                    let refused = self.narrow(piece, reason, &message, &mut rest).await?;
-                    wrote.rejected += refused.as_ref().map_or(0, |refused| count(refused.rows()));
-                    wrote.refused.add(refused.map(|refused| refused.sum()).unwrap_or_default());
+                Err(PortError::Refused { reason, code, message, .. }) => {
+                    let refusal = Refusal { reason, code, why: message };
+                    rejects.extend(self.narrow(piece, refusal, &mut rest).await?);
                 }
                 Err(error) => return Err(self.in_words(&piece, &error).await),
             }
         }
+        for (piece, _) in &rejects {
+            wrote.refused.add(piece.sum());
+        }
+        wrote.rejected = self.keep(rejects).await?;
         Ok(wrote)
+    }
+
+    /// The rows that the target keeps, if it said lately what that is; the others are rejects.
+    fn within_the_edge(&self, piece: Piece, rejects: &mut Vec<(Piece, Refusal)>) -> Piece {
+        let edge = self.edge.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(edge) = edge.filter(|edge| edge.learnt.elapsed() < EDGE_KNOWN_FOR) else { return piece };
+        let [kept, beyond] = piece.part(|at| at.is_some_and(|at| edge.keeps.contains(at)));
+        if beyond.rows() > 0 {
+            let refusal = edge.refusal(piece.block().precision());
+            rejects.push((beyond, refusal));
+        }
+        kept
+    }
+
+    /// Keeps rows that were refused, before anything is said to be done with them.
+    async fn keep(&self, rejects: Vec<(Piece, Refusal)>) -> Worked<u64> {
+        let attempt = &self.attempt;
+        let rows: Vec<Reject> = rejects.iter().flat_map(|(piece, why)| self.rejects(piece, why)).collect();
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let store = attempt.session.rejects.of(attempt).await?;
+        for rows in rows.chunks(KEPT_AT_ONCE) {
+            attempt.ask("keeping rejected rows", Side::Sink, || store.keep(rows)).await?;
+        }
+        let told = rejects.first().map_or("", |(_, refusal)| refusal.why.as_str());
+        tracing::warn!(rows = rows.len(), why = told, "rows rejected and kept");
+        Ok(count(rows.len()))
+    }
+
+    fn rejects(&self, piece: &Piece, refusal: &Refusal) -> Vec<Reject> {
+        let (attempt, tables) = (&self.attempt, piece.table_of_each_row());
+        let origin = |row: usize, at| Origin {
+            database: attempt.spec.source_database().to_owned(),
+            stable: attempt.claimed.stable.clone(),
+            table: tables.get(row).copied().unwrap_or_default().to_owned(),
+            at,
+        };
+        Reject::of_block(piece.block(), refusal, origin)
     }
 
     /// Sends one write, and again as long as the sink is away.
@@ -88,22 +151,23 @@ impl Writer {
     async fn narrow(
         &self,
         piece: Piece,
-        reason: RefusedRow,
-        why: &str,
+        refusal: Refusal,
         rest: &mut Vec<Piece>,
-    ) -> Worked<Option<Piece>> {
-        if reason == RefusedRow::Keep {
+    ) -> Worked<Option<(Piece, Refusal)>> {
+        if refusal.reason == RefusedRow::Keep {
             let precision = piece.block().precision();
             let question = || self.sink.keeps(precision);
             let keeps = self.attempt.ask("asking what the target keeps", Side::Sink, question).await?;
+            let edge = Edge { keeps, learnt: Instant::now(), code: refusal.code };
+            *self.edge.lock().unwrap_or_else(PoisonError::into_inner) = Some(edge);
             let [kept, refused] = piece.part(|at| at.is_some_and(|at| keeps.contains(at)));
             if refused.rows() > 0 {
                 rest.push(kept);
-                return Ok(Some(reject(refused, reason, why)));
+                return Ok(Some((refused, refusal)));
             }
         }
         if piece.rows() == 1 {
-            return Ok(Some(reject(piece, reason, why)));
+            return Ok(Some((piece, refusal)));
         }
         rest.extend(halves(&piece));
         Ok(None)
@@ -129,12 +193,12 @@ fn halves(piece: &Piece) -> [Piece; 2] {
     [second, first]
 }
 
-fn reject(piece: Piece, reason: RefusedRow, why: &str) -> Piece {
-    for (table, stretch) in piece.stretches() {
-        let (rows, first, last) = (stretch.rows, stretch.first, stretch.last);
-        tracing::warn!(table, rows, first, last, ?reason, why, "rows rejected");
+impl Edge {
+    fn refusal(&self, precision: Precision) -> Refusal {
+        let Period { from, to } = self.keeps;
+        let why = format!("the target keeps rows from {from} to {to} (in {precision} since 1970)");
+        Refusal { reason: RefusedRow::Keep, code: self.code, why }
     }
-    piece
 }
 
 pub(super) fn count(rows: usize) -> u64 {

@@ -21,6 +21,7 @@ use crate::client::Client;
 use crate::created::Created;
 use crate::held::Held;
 use crate::limits::WriteLimits;
+use crate::rejects::RejectStores;
 use crate::session::Session;
 use crate::structure::Structures;
 use crate::tags::StableTags;
@@ -64,6 +65,7 @@ pub struct Worker {
     clock: Clock,
     structures: Structures,
     write_limits: WriteLimits,
+    rejects: RejectStores,
     rng: SmallRng,
 }
 
@@ -82,6 +84,7 @@ impl Worker {
             clock: deps.clock,
             structures: Structures::default(),
             write_limits: WriteLimits::new(slots),
+            rejects: RejectStores::default(),
             rng,
         }
     }
@@ -135,6 +138,7 @@ impl Worker {
             stable_tags: StableTags::default(),
             created: Created::default(),
             write_limits: self.write_limits.clone(),
+            rejects: self.rejects.clone(),
             heard: watch::Sender::new(sent),
         })
     }

@@ -1,6 +1,5 @@
 //! Databases that go away, break streams, lose answers and refuse writes: waited out, never taken for the end.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -158,52 +157,4 @@ async fn a_subtable_dropped_at_the_target_is_named() {
         assert!(failure.contains("`d0001`") && !failure.contains("`d0000`"), "{failure}");
         assert!(failure.contains("retry"), "{failure}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn rows_that_keep_refuses_are_counted_and_the_others_arrive() {
-    for sparse in [false, true] {
-        let stage = meters(15);
-        let source = stage.source.held();
-        let all: BTreeSet<i64> = source.tables["d0000"].rows.keys().copied().collect();
-        let edge = *all.iter().nth(70).unwrap();
-        stage.sink.limit(|limits| limits.keep.from = edge);
-        let place = if sparse { stage.sparse("meters") } else { stage.dense("meters") };
-        let id = place.shard.id.clone();
-        stage.finish([place]).await;
-        let meters = || source.tables.values().filter(|table| table.stable.as_deref() == Some("meters"));
-        let late: usize = meters().map(|table| table.rows.range(..edge).count()).sum();
-        let totals = stage.coordinator.shard(&id).checkpoint.totals;
-        assert_eq!(totals.rejected, u64::try_from(late).unwrap());
-        assert_eq!((totals.read, totals.written), (900, 900 - totals.rejected));
-        assert_eq!(stage.coordinator.shard(&id).state, ShardState::Done);
-        assert_eq!(stage.sink.counters().rows_written(), totals.written);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_row_that_is_too_long_is_rejected_alone() {
-    let stage = Stage::prepared(Recipe { every_type: true, ..Recipe::meters(16, (0, 0), (0, 0)) }.make());
-    // behind the back of the check, which would not let it come to this
-    let longest = |source: &tdferry_common::testing::MemDatabase| {
-        let lengths = source.tables["types_1"].rows.values().map(|row| match &row[8] {
-            tdferry_common::batch::Value::Binary(bytes) => bytes.len(),
-            _ => 0,
-        });
-        lengths.max().unwrap()
-    };
-    let most = longest(&stage.source.held());
-    stage.sink.change(|sink| {
-        let table = sink.tables.get_mut("types_1").unwrap();
-        let mut columns = table.columns.to_vec();
-        columns[8].length = u32::try_from(most - 1).unwrap();
-        table.columns = columns.into();
-    });
-    let place = stage.dense("types");
-    let id = place.shard.id.clone();
-    stage.finish([place]).await;
-    let totals = stage.coordinator.shard(&id).checkpoint.totals;
-    assert!((1..20).contains(&totals.rejected), "{totals:?}");
-    assert_eq!(totals.written + totals.rejected, totals.read);
-    assert_eq!(stage.coordinator.shard(&id).state, ShardState::Done);
 }

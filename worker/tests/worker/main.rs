@@ -9,6 +9,7 @@ mod cutting;
 mod ending;
 mod faults;
 mod leases;
+mod rejecting;
 mod serve;
 mod stage;
 mod structure;
