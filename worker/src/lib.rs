@@ -20,6 +20,7 @@ mod heartbeat;
 mod held;
 mod lease;
 mod limits;
+mod mapping;
 mod period;
 mod rules;
 mod runner;

@@ -29,13 +29,14 @@ pub(super) fn blocks<'a>(
     stream::once(open).try_flatten().boxed()
 }
 
-/// The rows of one table.
+/// The rows of one table for which the condition holds; all where it is empty.
 pub(super) fn read<'a>(
     pool: &'a Arc<Pool>,
     database: &'a str,
     table: &'a str,
     columns: Arc<[Column]>,
     period: Period,
+    condition: String,
 ) -> BoxStream<'a, PortResult<Block>> {
     blocks(pool, move |names| {
         let within = columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default();
@@ -43,19 +44,19 @@ pub(super) fn read<'a>(
             "select {} from {}{}",
             names.list(&columns),
             names.path(database, table),
-            sql::filter(&[&within])
+            sql::filter(&[&within, &condition])
         )
     })
 }
 
-/// The rows of many subtables, with statements of at most so many bytes.
+/// The rows of many subtables for which the condition holds, with statements of at most so many bytes.
 pub(super) fn read_many<'a>(
     pool: &'a Arc<Pool>,
     database: &'a str,
     stable: &'a Stable,
     names: &'a [String],
     period: Period,
-    most_bytes: usize,
+    (condition, most_bytes): (String, usize),
 ) -> BoxStream<'a, PortResult<TableRuns>> {
     let select = move |names: Names| {
         let columns = names.list(&stable.columns);
@@ -65,12 +66,14 @@ pub(super) fn read_many<'a>(
         stable.columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default()
     };
     // backticks only make it longer
-    let rest = select(Names::Quoted).len() + within(Names::Quoted).len() + 32;
+    let rest = select(Names::Quoted).len() + within(Names::Quoted).len() + condition.len() + 32;
     let side = pool.side();
     stream::iter(sql::pieces(names, rest, most_bytes))
         .flat_map(move |piece| {
-            let named = sql::named(&names[piece]);
-            blocks(pool, move |names| format!("{}{}", select(names), sql::filter(&[&named, &within(names)])))
+            let (named, condition) = (sql::named(&names[piece]), condition.clone());
+            blocks(pool, move |names| {
+                format!("{}{}", select(names), sql::filter(&[&named, &within(names), &condition]))
+            })
         })
         .map(move |block| {
             let invalid = |message: String| PortError::Invalid { side, message };

@@ -167,7 +167,7 @@ impl Rows for TdSink {
         columns: Arc<[Column]>,
         period: Period,
     ) -> BoxStream<'a, PortResult<Block>> {
-        reading::read(&self.admin, &self.database, table, columns, period)
+        reading::read(&self.admin, &self.database, table, columns, period, String::new())
     }
 
     fn read_many<'a>(
@@ -176,7 +176,8 @@ impl Rows for TdSink {
         names: &'a [String],
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
-        reading::read_many(&self.admin, &self.database, stable, names, period, NAMES_BYTES)
+        let all = (String::new(), NAMES_BYTES);
+        reading::read_many(&self.admin, &self.database, stable, names, period, all)
     }
 
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {

@@ -106,7 +106,7 @@ async fn source(source: &dyn Source, spec: &Spec, clock: &Clock) -> PortResult<S
     facts.here_millis = clock.wall_millis();
     facts.server.clock_millis = own.map(|units| facts.database.precision.to_unix_millis(units));
     let mut filter = Filter::new(&spec.options);
-    let selection = match selection::select(source, &mut filter, Listing::IfPicked).await {
+    let selection = match selection::select(source, spec, &mut filter, Listing::IfPicked).await {
         Ok(selection) => selection,
         Err(PortError::Missing { message, .. }) => {
             facts.missing = Some(message);

@@ -10,6 +10,7 @@ mod ending;
 mod faults;
 mod leases;
 mod serve;
+mod shaping;
 mod stage;
 mod structure;
 mod surveys;
