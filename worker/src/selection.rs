@@ -31,6 +31,8 @@ pub(crate) enum Listing {
     Always,
     /// Only where the task picks tables one by one.
     IfPicked,
+    /// The same, and no name is refused: for who tells of names himself.
+    IfPickedAnyName,
 }
 
 /// Reads what the source has and picks what the task takes. A name that the source does not have is an error, and so is
@@ -41,7 +43,8 @@ pub(crate) async fn select(
     filter: &mut Filter,
     listing: Listing,
 ) -> PortResult<Selection> {
-    let mut selecting = Selecting { source, spec, filter, targets: Targets::new(Mapping::of(spec)) };
+    let targets = (listing != Listing::IfPickedAnyName).then(|| Targets::new(Mapping::of(spec)));
+    let mut selecting = Selecting { source, spec, filter, targets };
     let all = source.stables().await?;
     let list = listing == Listing::Always || selecting.filter.picks_tables();
     let names: BTreeSet<String> = all.iter().map(|stable| stable.name.clone()).collect();
@@ -63,7 +66,8 @@ struct Selecting<'a> {
     source: &'a dyn Source,
     spec: &'a Spec,
     filter: &'a mut Filter,
-    targets: Targets,
+    /// `None` where no name is refused.
+    targets: Option<Targets>,
 }
 
 impl Selecting<'_> {
@@ -74,7 +78,7 @@ impl Selecting<'_> {
             return Ok(None);
         }
         self.try_condition(&stable.name).await?;
-        let taken = self.targets.take_stable(&stable);
+        let taken = self.targets.as_mut().map_or(Ok(()), |targets| targets.take_stable(&stable));
         self.told(taken).await?;
         Ok(Some(Taken { stable, tables }))
     }
@@ -84,7 +88,7 @@ impl Selecting<'_> {
         tables.retain(|table| self.filter.takes_normal(&table.name));
         for table in &tables {
             self.try_condition(&table.name).await?;
-            let taken = self.targets.take_normal(table);
+            let taken = self.targets.as_mut().map_or(Ok(()), |targets| targets.take_normal(table));
             self.told(taken).await?;
         }
         Ok(tables)
@@ -98,7 +102,10 @@ impl Selecting<'_> {
             for subtable in page {
                 if self.filter.takes_subtable(stable, &subtable.name) {
                     rows = rows.saturating_add(1);
-                    let taken = self.targets.take_subtable(stable, &subtable.name);
+                    let taken = self
+                        .targets
+                        .as_mut()
+                        .map_or(Ok(()), |targets| targets.take_subtable(stable, &subtable.name));
                     self.told(taken).await?;
                 }
             }

@@ -56,7 +56,7 @@ impl Block {
 
     /// Laid out anew, so that no column is hidden in front.
     fn slice_anew(&self) -> Self {
-        self.gather(&[0..self.rows()])
+        self.gather(std::slice::from_ref(&(0..self.rows())))
     }
 }
 

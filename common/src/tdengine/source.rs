@@ -9,7 +9,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::catalog::{self, describe};
 use super::pool::Pool;
-use super::reading::{self, blocks, tag_rows};
+use super::reading::{self, Reading, blocks, tag_rows};
 use super::rows::{Table, number, table, text};
 use super::server;
 use super::sql::{self, Names};
@@ -40,6 +40,11 @@ impl TdSource {
     /// The condition on a table's rows, as part of a longer one; empty where all are read.
     fn condition(&self, table: &str) -> String {
         self.filter.of(table).map(|condition| format!("({condition})")).unwrap_or_default()
+    }
+
+    fn reading<'a>(&'a self, table: &str) -> Reading<'a> {
+        let (pool, database) = (&self.pool, self.database.as_str());
+        Reading { pool, database, condition: self.condition(table), most_bytes: sql::SHORT_SQL }
     }
 
     async fn names(&self) -> PortResult<Names> {
@@ -181,7 +186,7 @@ impl Rows for TdSource {
         columns: Arc<[Column]>,
         period: Period,
     ) -> BoxStream<'a, PortResult<Block>> {
-        reading::read(&self.pool, &self.database, table, columns, period, self.condition(table))
+        self.reading(table).read(table, columns, period)
     }
 
     fn read_many<'a>(
@@ -190,8 +195,7 @@ impl Rows for TdSource {
         names: &'a [String],
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
-        let some = (self.condition(&stable.name), sql::SHORT_SQL);
-        reading::read_many(&self.pool, &self.database, stable, names, period, some)
+        self.reading(&stable.name).read_many(stable, names, period)
     }
 
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
