@@ -30,12 +30,21 @@ pub(crate) struct Asked {
     /// Longest period of one query, such as 1d [default: chosen by density]
     #[arg(long, value_name = "LENGTH")]
     unit: Option<String>,
-    /// Only these stables: a comma list, or @FILE with one a line
+    /// Only these stables: a comma list of names, globs or re:EXPRESSION, or @FILE with one a line
     #[arg(long, value_name = "LIST")]
     stables: Option<String>,
-    /// Only these tables: {table} or {stable}.{table}, a comma list, or @FILE
+    /// Only these tables: {table} or {stable}.{table}, each a name, a glob or re:EXPRESSION; a comma list, or @FILE
     #[arg(long, value_name = "LIST")]
     tables: Option<String>,
+    /// Only these columns: {table}.{column}, or !{table}.{column} for all but these; a comma list, or @FILE
+    #[arg(long, value_name = "LIST")]
+    columns: Option<String>,
+    /// Only rows for which this holds at the source, such as 'voltage > 200' or 'meters: voltage > 200'; repeatable
+    #[arg(long = "where", value_name = "CONDITION")]
+    conditions: Vec<String>,
+    /// Change names on the way, or add a tag, such as rename-child-table:prefix:old_; repeatable, applied in order
+    #[arg(long = "transform", value_name = "TRANSFORM")]
+    transforms: Vec<String>,
     /// count, digest or sample:P: how to prove that it arrived
     #[arg(long, value_name = "HOW")]
     verify: Option<String>,
@@ -79,6 +88,18 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Asked {
     /// The task, checked whole: nothing has been opened or stored.
     pub(crate) fn spec(&self, from: &str, to: &str) -> Result<Spec, Failure> {
+        let options = self.options()?;
+        let build = |name: &str| Spec::build(name, TaskKind::TDengine2, from, to, &options);
+        let mut spec = build(self.name.as_deref().unwrap_or("migrate")).map_err(usage)?;
+        if self.name.is_none() {
+            spec.name = default_name(spec.source_database()).parse().map_err(usage)?;
+        }
+        spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(usage)?;
+        spec.check_supported().map_err(usage)?;
+        Ok(spec)
+    }
+
+    fn options(&self) -> Result<BTreeMap<String, OptionValue>, Failure> {
         let mut options: BTreeMap<_, _> =
             self.options.iter().map(|(key, value)| (key.clone(), OptionValue::text(value))).collect();
         let named = [
@@ -89,23 +110,20 @@ impl Asked {
             ("unit", &self.unit),
             ("stables", &self.stables),
             ("tables", &self.tables),
+            ("columns", &self.columns),
             ("verify", &self.verify),
         ];
-        for (key, value) in named {
-            if let Some(value) = value
-                && options.insert(key.to_owned(), OptionValue::text(value)).is_some()
-            {
-                return Err(usage(format!("option `{key}`: given twice, as --{key} and with -o")));
+        let named =
+            named.into_iter().filter_map(|(key, value)| Some((key, OptionValue::text(value.as_ref()?))));
+        let listed = [("where", &self.conditions), ("transforms", &self.transforms)];
+        let listed = listed.into_iter().filter(|(_, values)| !values.is_empty());
+        let listed = listed.map(|(key, values)| (key, OptionValue::List(values.clone())));
+        for (key, value) in named.chain(listed) {
+            if options.insert(key.to_owned(), value).is_some() {
+                return Err(usage(format!("option `{key}`: given twice, by itself and with -o")));
             }
         }
-        let build = |name: &str| Spec::build(name, TaskKind::TDengine2, from, to, &options);
-        let mut spec = build(self.name.as_deref().unwrap_or("migrate")).map_err(usage)?;
-        if self.name.is_none() {
-            spec.name = default_name(spec.source_database()).parse().map_err(usage)?;
-        }
-        spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(usage)?;
-        spec.check_supported().map_err(usage)?;
-        Ok(spec)
+        Ok(options)
     }
 }
 

@@ -84,6 +84,14 @@ pub enum PortError {
         /// What was seen.
         message: String,
     },
+    /// What is there is not what the task's options make of it: a person must change the task.
+    #[error("{side} does not fit the task: {message}")]
+    Unfit {
+        /// Which database.
+        side: Side,
+        /// Which option, what was found, and what to do.
+        message: String,
+    },
     /// Anything else that trying again will not cure.
     #[error("{side}: {message}")]
     Invalid {
@@ -146,6 +154,7 @@ impl PortError {
             | Self::Missing { side, .. }
             | Self::TooLarge { side, .. }
             | Self::Refused { side, .. }
+            | Self::Unfit { side, .. }
             | Self::Invalid { side, .. } => *side,
         }
     }

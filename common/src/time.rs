@@ -55,6 +55,33 @@ impl Precision {
         millis.saturating_mul(self.per_second() / 1_000)
     }
 
+    /// The same moment in another unit, rounded down; `None` where that cannot count it.
+    pub fn convert(self, units: i64, to: Self) -> Option<i64> {
+        match to.per_second() / self.per_second() {
+            0 => Some(units.div_euclid(self.per_second() / to.per_second())),
+            times => units.checked_mul(times),
+        }
+    }
+
+    /// The moments of a period in another unit: exactly those that, rounded down to this unit, lie in it. Open ends
+    /// stay open.
+    pub fn convert_period(self, period: Period, to: Self) -> Period {
+        let open = |units: i64| units == i64::MIN || units == i64::MAX;
+        let first = |units: i64| {
+            if open(units) {
+                return units;
+            }
+            match to.per_second() / self.per_second() {
+                0 => {
+                    let units_in_one = self.per_second() / to.per_second();
+                    units.div_euclid(units_in_one) + i64::from(units.rem_euclid(units_in_one) > 0)
+                }
+                times => units.saturating_mul(times),
+            }
+        };
+        Period { from: first(period.from), to: first(period.to) }
+    }
+
     /// Wall time in milliseconds, rounded down.
     pub const fn to_unix_millis(self, units: i64) -> i64 {
         units.div_euclid(self.per_second() / 1_000)
@@ -153,6 +180,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_moment_is_in_a_period_exactly_if_it_is_in_the_converted_one(
+            from in -3_000_i64..3_000, length in 0_i64..3_000, moment in -4_000_000_i64..4_000_000, up in any::<bool>(),
+        ) {
+            let (fine, coarse) = (Precision::Micro, Precision::Milli);
+            let (asked, held) = if up { (fine, coarse) } else { (coarse, fine) };
+            let period = Period { from, to: from + length };
+            // `moment` is one of the side that holds rows, `period` of the side that asks
+            let seen = held.convert(moment, asked).unwrap();
+            prop_assert_eq!(asked.convert_period(period, held).contains(moment), period.contains(seen));
+            prop_assert_eq!(asked.convert_period(Period::ALL, held), Period::ALL);
+        }
+
         #[test]
         fn pieces_of_a_period_tile_it(from in any::<i64>(), to in any::<i64>(), n in 0_u32..200) {
             let whole = Period { from: from.min(to), to: from.max(to) };

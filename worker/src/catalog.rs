@@ -59,7 +59,7 @@ pub async fn read(
     }
     let cutoff = cutoff(source.as_ref(), clock).await?;
     let mut filter = Filter::new(&spec.options);
-    let selection = selection::select(source.as_ref(), &mut filter, Listing::Always).await?;
+    let selection = selection::select(source.as_ref(), spec, &mut filter, Listing::Always).await?;
     let extents = extents(source.as_ref(), &selection).await?;
     take(Part::Start(Start {
         version,

@@ -5,38 +5,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tdferry_common::options::{Names, Options};
+use tdferry_common::options::{Names, Options, Pattern, TableName};
 
 /// The two options, ready to be asked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
-    stables: Option<BTreeSet<String>>,
+    stables: Option<Vec<Pattern>>,
     tables: Option<Tables>,
 }
 
-/// What `tables` names: by table, the stables it was named with.
+/// What `tables` names: entries that are names by their table, so that a million of them are found at once, and the
+/// others in order.
 #[derive(Debug, Clone, Default)]
 struct Tables {
-    named: BTreeMap<String, BTreeSet<Option<String>>>,
-    /// Every entry of which something was found.
-    seen: BTreeSet<(Option<String>, String)>,
+    named: BTreeMap<String, Vec<Entry>>,
+    matching: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    name: TableName,
+    /// Whether something was found of it.
+    seen: bool,
 }
 
 impl Filter {
     pub(crate) fn new(options: &Options) -> Self {
         let stables = match &options.stables {
-            Names::Only(names) => Some(names.iter().cloned().collect()),
+            Names::Only(patterns) => Some(patterns.clone()),
             // a stored task holds no files; where one is run at once they were read before
             Names::All | Names::File(_) => None,
         };
         let tables = match &options.tables {
-            Names::Only(names) => {
-                let mut named: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-                for name in names {
-                    named.entry(name.table.clone()).or_default().insert(name.stable.clone());
-                }
-                Some(Tables { named, seen: BTreeSet::new() })
-            }
+            Names::Only(names) => Some(Tables::new(names)),
             Names::All | Names::File(_) => None,
         };
         Self { stables, tables }
@@ -49,11 +50,13 @@ impl Filter {
 
     /// Whether any subtable of this stable may be taken.
     pub(crate) fn takes_stable(&self, stable: &str) -> bool {
-        let allowed = self.stables.as_ref().is_none_or(|names| names.contains(stable));
-        let named = |stables: &BTreeSet<Option<String>>| {
-            stables.iter().any(|named| named.as_deref().is_none_or(|named| named == stable))
-        };
-        allowed && self.tables.as_ref().is_none_or(|tables| tables.named.values().any(named))
+        let allowed =
+            self.stables.as_ref().is_none_or(|patterns| patterns.iter().any(|one| one.matches(stable)));
+        allowed
+            && self
+                .tables
+                .as_ref()
+                .is_none_or(|tables| tables.entries().any(|entry| entry.allows(Some(stable))))
     }
 
     /// Whether this subtable of a stable that may be taken is taken.
@@ -69,48 +72,71 @@ impl Filter {
         }
     }
 
-    /// What the options name and the source does not have: its option and the name.
+    /// What the options name and the source does not have: its option and the name. A pattern may match nothing.
     pub(crate) fn unknown(&self, stables: &BTreeSet<&str>) -> Vec<(&'static str, String)> {
-        let no_stable = self.stables.iter().flatten().filter(|name| !stables.contains(name.as_str()));
-        let mut unknown: Vec<_> = no_stable.map(|name| ("options.stables", name.clone())).collect();
-        for (table, named) in self.tables.iter().flat_map(|tables| &tables.named) {
-            let unseen = |stable: &&Option<String>| !self.saw(stable, table);
-            unknown.extend(named.iter().filter(unseen).map(|stable| {
-                let prefix = stable.as_ref().map(|stable| format!("{stable}.")).unwrap_or_default();
-                ("options.tables", format!("{prefix}{table}"))
-            }));
-        }
+        let named = self.stables.iter().flatten().filter_map(Pattern::name);
+        let no_stable = named.filter(|name| !stables.contains(name));
+        let mut unknown: Vec<_> = no_stable.map(|name| ("options.stables", name.to_owned())).collect();
+        let unseen =
+            self.tables.iter().flat_map(Tables::entries).filter(|entry| !entry.seen && entry.is_exact());
+        unknown.extend(unseen.map(|entry| ("options.tables", entry.name.to_string())));
         unknown
-    }
-
-    fn saw(&self, stable: &Option<String>, table: &str) -> bool {
-        let place = (stable.clone(), table.to_owned());
-        self.tables.as_ref().is_some_and(|tables| tables.seen.contains(&place))
     }
 }
 
 impl Tables {
+    fn new(names: &[TableName]) -> Self {
+        let mut tables = Self::default();
+        for name in names {
+            let entry = Entry { name: name.clone(), seen: false };
+            match name.table.name() {
+                Some(table) => tables.named.entry(table.to_owned()).or_default().push(entry),
+                None => tables.matching.push(entry),
+            }
+        }
+        tables
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.named.values().flatten().chain(&self.matching)
+    }
+
     fn take(&mut self, stable: Option<&str>, name: &str) -> bool {
-        let Some(named) = self.named.get(name) else { return false };
-        let fits = |entry: &&Option<String>| entry.is_none() || entry.as_deref() == stable;
-        let fitting: Vec<_> = named.iter().filter(fits).cloned().collect();
-        let taken = !fitting.is_empty();
-        self.seen.extend(fitting.into_iter().map(|entry| (entry, name.to_owned())));
+        let by_name = self.named.get_mut(name).into_iter().flatten();
+        let others = self.matching.iter_mut().filter(|entry| entry.name.table.matches(name));
+        let mut taken = false;
+        for entry in by_name.chain(others).filter(|entry| entry.allows(stable)) {
+            entry.seen = true;
+            taken = true;
+        }
         taken
+    }
+}
+
+impl Entry {
+    /// Whether a table of this stable, or a normal table, may be meant.
+    fn allows(&self, stable: Option<&str>) -> bool {
+        let named = self.name.stable.as_ref();
+        named.is_none_or(|pattern| stable.is_some_and(|stable| pattern.matches(stable)))
+    }
+
+    fn is_exact(&self) -> bool {
+        let exact = |pattern: &Pattern| pattern.name().is_some();
+        exact(&self.name.table) && self.name.stable.as_ref().is_none_or(exact)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tdferry_common::options::TableName;
+    use tdferry_common::options::OptionValue;
 
     use super::*;
 
     fn filter(stables: &[&str], tables: &[(Option<&str>, &str)]) -> Filter {
-        let own = |text: &&str| (*text).to_owned();
+        let own = |text: &&str| Pattern::from(*text);
         let table = |(stable, table): &(Option<&str>, &str)| TableName {
-            stable: stable.map(str::to_owned),
-            table: (*table).to_owned(),
+            stable: stable.map(Pattern::from),
+            table: Pattern::from(*table),
         };
         let stables =
             if stables.is_empty() { Names::All } else { Names::Only(stables.iter().map(own).collect()) };
@@ -162,5 +188,18 @@ mod tests {
         let expected =
             [("options.stables", "gone"), ("options.tables", "s.missing"), ("options.tables", "nowhere")];
         assert_eq!(unknown, expected.map(|(option, name)| (option, name.to_owned())));
+    }
+
+    #[test]
+    fn globs_and_expressions_take_what_they_match_and_may_match_nothing() {
+        let mut options = Options::default();
+        options.set("stables", &OptionValue::text("met*,re:w.*")).unwrap();
+        options.set("tables", &OptionValue::text("meters.d?,w*.re:s[0-9]+,n_*,nothing*")).unwrap();
+        let mut some = Filter::new(&options);
+        assert!(some.takes_stable("meters") && some.takes_stable("weather") && !some.takes_stable("other"));
+        assert!(some.takes_subtable("meters", "d1") && !some.takes_subtable("meters", "d10"));
+        assert!(some.takes_subtable("weather", "s10") && !some.takes_subtable("meters", "s10"));
+        assert!(some.takes_normal("n_1") && !some.takes_normal("d1"));
+        assert!(some.unknown(&BTreeSet::from(["meters"])).is_empty());
     }
 }

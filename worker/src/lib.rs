@@ -22,6 +22,7 @@ mod heartbeat;
 mod held;
 mod lease;
 mod limits;
+mod mapping;
 mod period;
 pub mod reject;
 mod rejects;

@@ -37,7 +37,7 @@ pub(crate) async fn run(attempt: &Attempt) -> Worked<Finish> {
 async fn select(attempt: &Attempt, source: &dyn Source) -> Worked<Selection> {
     let question = || async {
         let mut filter = Filter::new(&attempt.spec.options);
-        selection::select(source, &mut filter, Listing::IfPicked).await
+        selection::select(source, &attempt.spec, &mut filter, Listing::IfPicked).await
     };
     attempt.list("reading the source's structure", Side::Source, question).await
 }

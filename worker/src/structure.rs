@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::lease::{Attempt, Ended, Worked};
+use crate::mapping::Mapping;
 use crate::target::{self, Mismatch, Of};
 
 /// Long enough that a burst of small shards asks once, short enough that a change is seen by those that follow.
@@ -27,8 +28,9 @@ struct Known {
     normal: Option<(Instant, Arc<BTreeMap<String, NormalTable>>)>,
 }
 
-/// Databases and stables of both sides.
+/// Databases and stables of both sides, each by its own names.
 pub(crate) struct Both {
+    mapping: Mapping,
     pub(crate) source: Database,
     pub(crate) target: Option<Database>,
     source_stables: BTreeMap<String, Stable>,
@@ -156,6 +158,7 @@ async fn ask_both(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Wo
     let source_stables =
         attempt.ask("listing the source's stables", Side::Source, || source.stables()).await?;
     Ok(Both {
+        mapping: attempt.mapping(),
         source: attempt.ask("reading the source database", Side::Source, || source.database()).await?,
         target,
         source_stables: by_name(source_stables),
@@ -177,10 +180,11 @@ impl Both {
         self.source_stables.get(name)
     }
 
-    /// A stable held against the target's of that name.
+    /// A stable of the source held against what the target should have of it.
     pub(crate) fn hold_stable(&self, stable: &Stable) -> Vec<Mismatch> {
+        let stable = self.mapping.target_stable(stable);
         let Some(found) = self.target_stables.get(&stable.name) else {
-            return vec![Mismatch::NoTable { kind: "stable", table: stable.name.clone() }];
+            return vec![Mismatch::NoTable { kind: "stable", table: stable.name }];
         };
         let mut mismatches = target::hold_columns(&stable.name, Of::Column, &stable.columns, &found.columns);
         mismatches.extend(target::hold_columns(&stable.name, Of::Tag, &stable.tags, &found.tags));
@@ -196,26 +200,18 @@ pub(crate) async fn hold_normal(
 ) -> Worked<Vec<Mismatch>> {
     /// Each is described by itself: so many fit well into the time of one question.
     const TABLES: usize = 500;
-    let mut mismatches = Vec::new();
+    let (mut mismatches, mapping) = (Vec::new(), attempt.mapping());
     for some in tables.chunks(TABLES) {
         let names: Vec<_> = some.iter().map(|table| table.name.clone()).collect();
         let found =
             attempt.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
         let found: BTreeMap<_, _> = found.iter().map(|table| (table.name.as_str(), table)).collect();
         for table in some {
-            match found.get(table.name.as_str()) {
-                None => {
-                    mismatches.push(Mismatch::NoTable { kind: "normal table", table: table.name.clone() })
-                }
-                Some(there) => {
-                    mismatches.extend(target::hold_columns(
-                        &table.name,
-                        Of::Column,
-                        &table.columns,
-                        &there.columns,
-                    ));
-                }
-            }
+            let NormalTable { name, columns } = mapping.target_table(table);
+            mismatches.extend(match found.get(table.name.as_str()) {
+                None => vec![Mismatch::NoTable { kind: "normal table", table: name }],
+                Some(there) => target::hold_columns(&name, Of::Column, &columns, &there.columns),
+            });
         }
     }
     Ok(mismatches)

@@ -142,6 +142,11 @@ impl Block {
         if kept.first() == Some(&(0..self.rows)) { self.clone() } else { self.gather(&kept) }
     }
 
+    /// The same bytes under other names; the caller vouches for their types.
+    pub(super) fn with_columns(self, columns: Arc<[Column]>) -> Self {
+        Self { columns, ..self }
+    }
+
     pub(super) fn lanes(&self) -> &[Lane] {
         self.lanes.get(self.hidden..).unwrap_or_default()
     }

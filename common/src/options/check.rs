@@ -23,6 +23,7 @@ impl Options {
     pub fn check(&self) -> Result<(), OptionError> {
         self.check_range()?;
         self.check_mode()?;
+        self.check_dots()?;
         within("workers", self.workers, CONCURRENCY)?;
         within("write-concurrency", self.write_concurrency, CONCURRENCY)?;
         within("batch-size", self.batch_size, BATCH_ROWS)?;
@@ -46,6 +47,15 @@ impl Options {
                 ),
             )),
             _ => Ok(()),
+        }
+    }
+
+    fn check_dots(&self) -> Result<(), OptionError> {
+        match self.dots.as_ref().filter(|text| text.contains(|c: char| ".`".contains(c) || c.is_control())) {
+            Some(text) => {
+                Err(OptionError::new("dots", format!("{text:?} cannot stand in a name; write `_`")))
+            }
+            None => Ok(()),
         }
     }
 

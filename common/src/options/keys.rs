@@ -91,12 +91,43 @@ pub const KEYS: &[OptionKey] = &[
         "5s",
         "how often new subtables, tags and columns are looked for"
     ),
-    key!("stables", stables, "all", "which stables: a comma list, or @file with one a line"),
+    key!(
+        "stables",
+        stables,
+        "all",
+        "which stables: a comma list of names, globs or re:expressions, or @file"
+    ),
     key!(
         "tables",
         tables,
         "all",
-        "which tables: {table} or {stable}.{table}, a comma list, or @file with one a line"
+        "which tables: {table} or {stable}.{table}, a comma list of names, globs or re:expressions, or @file"
+    ),
+    key!(
+        "columns",
+        columns,
+        "all",
+        "which columns: {table}.{column}, or !{table}.{column} to leave one out; a comma list, or @file"
+    ),
+    key!(
+        "where",
+        row_filter,
+        "all rows",
+        "which rows: a condition for the source, as `voltage > 200` or `meters: voltage > 200`"
+    ),
+    key!(
+        "transforms" or "transform",
+        transforms,
+        "none",
+        "what changes on the way: add-tag, rename-table, rename-child-table, rename-super-table, rename-column"
+    ),
+    key!("dots", dots, "refused", "what stands for a dot in the new name of a table, as `_`"),
+    key!("precision", precision, "the source's", "the target's unit of time: ms, us or ns"),
+    key!(
+        "precision-loss",
+        precision_loss,
+        "refuse",
+        "where the target's unit is coarser: refuse, or truncate timestamps"
     ),
     key!("select-from-stable", select_from_stable, "chosen by density", "read many subtables with one query"),
     key!("workers", workers, "CPU cores", "leases one worker copies at once"),

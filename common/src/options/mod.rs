@@ -4,13 +4,17 @@
 //! Nothing here knows a database or where an option is used.
 
 mod check;
+mod columns;
 mod database;
 mod duration;
 mod keys;
 mod names;
 mod near;
+mod pattern;
+mod row_filter;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transform;
 mod value;
 
 use std::collections::BTreeMap;
@@ -20,10 +24,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::time::Precision;
+
+pub use columns::ColumnRule;
 pub use database::{CacheModel, DATABASE_PREFIX, DURATIONS_IN_KEEP, DatabaseOptions, Keep, Minutes};
 pub use duration::{parse_duration, show_duration};
 pub use keys::{KEYS, OptionKey};
 pub use names::{Names, TableName};
+pub use pattern::Pattern;
+pub use row_filter::RowFilter;
+pub use transform::{Act, Named, Renamed, Rule, Transform, Transforms};
 pub use value::OptionValue;
 
 pub(crate) use keys::{MAX_KEY_BYTES, canonical, keys};
@@ -92,6 +102,16 @@ pub enum FailsTo {
     Folder(PathBuf),
 }
 
+/// What to do where the target's unit of time is coarser than the source's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PrecisionLoss {
+    /// Refuse the task.
+    #[default]
+    Refuse,
+    /// Cut timestamps off; of rows that fall together the last is kept, and the others are counted.
+    Truncate,
+}
+
 /// All options of a task. The defaults are those of the table in the documentation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, OptionValue>", into = "BTreeMap<&'static str, OptionValue>")]
@@ -115,9 +135,21 @@ pub struct Options {
     /// How often new subtables, tags and columns are looked for while running.
     pub schema_polling_interval: Duration,
     /// Which stables.
-    pub stables: Names<String>,
+    pub stables: Names<Pattern>,
     /// Which tables.
     pub tables: Names<TableName>,
+    /// Which columns.
+    pub columns: Names<ColumnRule>,
+    /// Which rows, by their values.
+    pub row_filter: RowFilter,
+    /// What is changed on the way.
+    pub transforms: Transforms,
+    /// What stands in a table's new name where the source's has a dot; such names are refused if none.
+    pub dots: Option<String>,
+    /// The target's unit of time; the source's if none.
+    pub precision: Option<Precision>,
+    /// What if that is coarser.
+    pub precision_loss: PrecisionLoss,
     /// Read many subtables with one query; chosen by density if none.
     pub select_from_stable: Option<bool>,
     /// Leases one worker copies at once; its CPU cores if none.
@@ -164,6 +196,12 @@ impl Default for Options {
             schema_polling_interval: Duration::from_secs(5),
             stables: Names::All,
             tables: Names::All,
+            columns: Names::All,
+            row_filter: RowFilter::default(),
+            transforms: Transforms::default(),
+            dots: None,
+            precision: None,
+            precision_loss: PrecisionLoss::Refuse,
             select_from_stable: None,
             workers: None,
             write_concurrency: None,

@@ -3,10 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::pattern::{EXPRESSION, Pattern, checked};
 use super::{OptionError, Options};
-
-/// TDengine's limit for the name of a table, in bytes.
-const MAX_NAME_BYTES: usize = 192;
 
 /// Which of the things with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,26 +18,23 @@ pub enum Names<T> {
     File(PathBuf),
 }
 
-/// A table a user names: `{table}` or `{stable}.{table}`. A part that holds a dot stands in backticks.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Tables a user names: `{table}` or `{stable}.{table}`, each part a [`Pattern`]. A part that holds a dot stands in
+/// backticks; an expression, as the last part, may hold any.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableName {
     /// The stable, if named.
-    pub stable: Option<String>,
+    pub stable: Option<Pattern>,
     /// The subtable or normal table.
-    pub table: String,
+    pub table: Pattern,
 }
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(stable) = &self.stable {
-            write!(f, "{}.", quoted(stable))?;
+            write!(f, "{stable}.")?;
         }
-        f.write_str(&quoted(&self.table))
+        write!(f, "{}", self.table)
     }
-}
-
-fn quoted(name: &str) -> String {
-    if name.contains('.') { format!("`{name}`") } else { name.to_owned() }
 }
 
 /// What a list may hold: read from one entry, written as one entry.
@@ -48,28 +43,21 @@ pub(super) trait Entry: Sized {
     fn write(&self) -> String;
 }
 
-impl Entry for String {
+impl Entry for Pattern {
+    // a dot belongs to the name: no part could stand before a stable
     fn read(text: &str) -> Result<Self, String> {
-        // a dot belongs to the name: no part could stand before a stable
-        let quoted = text.strip_prefix('`').and_then(|inner| inner.strip_suffix('`'));
-        checked(quoted.unwrap_or(text)).map(str::to_owned)
+        Self::read(text)
     }
 
     fn write(&self) -> String {
-        self.clone()
+        self.write(false)
     }
 }
 
 impl Entry for TableName {
     fn read(text: &str) -> Result<Self, String> {
-        let (first, rest) = part(text)?;
-        if rest.is_empty() {
-            return Ok(Self { stable: None, table: first.to_owned() });
-        }
-        match part(rest)? {
-            (table, "") => Ok(Self { stable: Some(first.to_owned()), table: table.to_owned() }),
-            _ => Err(format!("{text:?} has more than one dot; write a name that holds one in backticks")),
-        }
+        let (stable, table) = dotted(text)?;
+        Ok(Self { stable, table })
     }
 
     fn write(&self) -> String {
@@ -77,12 +65,28 @@ impl Entry for TableName {
     }
 }
 
-/// The first name of a dotted text and what follows its dot.
+/// One part, or two with a dot between them.
+pub(super) fn dotted(text: &str) -> Result<(Option<Pattern>, Pattern), String> {
+    let (first, rest) = part(text)?;
+    if rest.is_empty() {
+        return Ok((None, Pattern::read(first)?));
+    }
+    match part(rest)? {
+        (second, "") => Ok((Some(Pattern::read(first)?), Pattern::read(second)?)),
+        _ => Err(format!("{text:?} has more than one dot; write a name that holds one in backticks")),
+    }
+}
+
+/// The first part of a dotted text, with its backticks, and what follows its dot.
 fn part(text: &str) -> Result<(&str, &str), String> {
+    if text.starts_with(EXPRESSION) {
+        return Ok((text, ""));
+    }
     let (name, rest) = match text.strip_prefix('`') {
         Some(inner) => {
-            let (name, rest) =
-                inner.split_once('`').ok_or_else(|| format!("{text:?} lacks a second backtick"))?;
+            let end = inner.find('`').ok_or_else(|| format!("{text:?} lacks a second backtick"))?;
+            // behind both backticks
+            let (name, rest) = text.split_at(end + 2);
             match rest.strip_prefix('.') {
                 None if !rest.is_empty() => return Err(format!("{text:?} has something after the backtick")),
                 after => (name, after.unwrap_or("")),
@@ -90,24 +94,11 @@ fn part(text: &str) -> Result<(&str, &str), String> {
         }
         None => text.split_once('.').unwrap_or((text, "")),
     };
-    checked(name)?;
-    match text.ends_with('.') {
+    checked(name.trim_matches('`'))?;
+    match rest.is_empty() && text.ends_with('.') {
         true => Err(format!("{text:?} has nothing after the dot")),
         false => Ok((name, rest)),
     }
-}
-
-fn checked(name: &str) -> Result<&str, String> {
-    if name.is_empty() {
-        return Err("a name is empty; write a comma list such as `meters,weather`, or `@file`".to_owned());
-    }
-    if name.len() > MAX_NAME_BYTES {
-        return Err(format!("a name is longer than {MAX_NAME_BYTES} bytes, which no table has"));
-    }
-    if name.contains(|c: char| c == '`' || c.is_control()) {
-        return Err(format!("{name:?} has a character that no table's name has"));
-    }
-    Ok(name)
 }
 
 /// A list of names, each read on its own.
@@ -136,6 +127,8 @@ impl Options {
     /// Puts the names in files (`@file`) in the place of the files, so that the options stand alone.
     pub fn load_files(&mut self, read: &dyn Fn(&Path) -> std::io::Result<String>) -> Result<(), OptionError> {
         load(&mut self.stables, read).map_err(|what| OptionError::new("stables", what))?;
-        load(&mut self.tables, read).map_err(|what| OptionError::new("tables", what))
+        load(&mut self.tables, read).map_err(|what| OptionError::new("tables", what))?;
+        load(&mut self.columns, read).map_err(|what| OptionError::new("columns", what))?;
+        self.transforms.load(read).map_err(|what| OptionError::new("transforms", what))
     }
 }

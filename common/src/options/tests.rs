@@ -48,6 +48,12 @@ fn every_option_of_the_table_can_be_asked_for_and_is_kept() {
         ("schema-polling-interval", "30s"),
         ("stables", "@/etc/lists/stables"),
         ("tables", "@/etc/lists/tables"),
+        ("columns", "@/etc/lists/columns"),
+        ("where", "voltage > 200"),
+        ("transforms", "add-tag:site=a"),
+        ("dots", "_"),
+        ("precision", "us"),
+        ("precision-loss", "truncate"),
         ("select-from-stable", "true"),
         ("workers", "7"),
         ("write-concurrency", "3"),
@@ -77,7 +83,10 @@ fn every_option_of_the_table_can_be_asked_for_and_is_kept() {
     for (name, value) in values {
         let options = one(name, value);
         let asked = options.asked();
-        assert_eq!(asked.get(name), Some(&OptionValue::text(value)), "{name}");
+        // lists are written as such
+        let listed = OptionValue::List(vec![value.to_owned()]);
+        let written = asked.get(name).filter(|written| **written != listed);
+        assert!(written.is_none_or(|written| *written == OptionValue::text(value)), "{name}: {written:?}");
         assert_eq!(asked.len(), 1, "{name} must set one field only");
     }
 }
@@ -188,9 +197,22 @@ fn tables_are_named_alone_or_with_their_stable() {
         Names::Only(names) => names.into_iter().map(|name| (name.stable, name.table)).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
-    let some = |text: &str| Some(text.to_owned());
-    assert_eq!(names("d1, meters.d2"), [(None, "d1".to_owned()), (some("meters"), "d2".to_owned())]);
-    assert_eq!(names("`a.b`.`c.d`,`e.f`"), [(some("a.b"), "c.d".to_owned()), (None, "e.f".to_owned())]);
+    let some = |text: &str| Some(Pattern::from(text));
+    assert_eq!(names("d1, meters.d2"), [(None, "d1".into()), (some("meters"), "d2".into())]);
+    assert_eq!(names("`a.b`.`c.d`,`e.f`"), [(some("a.b"), "c.d".into()), (None, "e.f".into())]);
+}
+
+#[test]
+fn tables_are_named_by_globs_and_expressions() {
+    let takes = |text: &str, stable: &str, table: &str| match one("tables", text).tables {
+        Names::Only(names) => names.iter().any(|name| {
+            name.stable.as_ref().is_none_or(|own| own.matches(stable)) && name.table.matches(table)
+        }),
+        other => panic!("{other:?}"),
+    };
+    assert!(takes("met*.d?", "meters", "d1") && !takes("met*.d?", "meters", "d10"));
+    assert!(takes("meters.re:d\\d+.x", "meters", "d12.x") && !takes("meters.re:d\\d+.x", "other", "d12.x"));
+    assert!(takes("re:(a|b).*", "any", "b.c") && !takes("re:(a|b).*", "any", "c"));
 }
 
 #[test]
@@ -247,8 +269,8 @@ fn duration() -> impl Strategy<Value = Duration> {
     (1u64..4_000_000_000).prop_map(Duration::from_millis)
 }
 
-fn name() -> impl Strategy<Value = String> {
-    "[a-zA-Z0-9_,.涛]{1,10}[a-z]"
+fn pattern() -> impl Strategy<Value = Pattern> {
+    "[a-zA-Z0-9_,.*?!@涛]{1,10}[a-z]".prop_map(Pattern::from)
 }
 
 fn names<T: Clone + std::fmt::Debug>(entry: impl Strategy<Value = T>) -> impl Strategy<Value = Names<T>> {
@@ -284,12 +306,14 @@ prop_compose! {
         unit in prop::option::of(duration().prop_map(|d| d + Duration::from_secs(1))),
         excursion in duration(),
         timeout in duration().prop_map(|d| d + Duration::from_secs(1)),
-        stables in names(name()),
-        tables in names((prop::option::of(name()), name()).prop_map(|(stable, table)| TableName { stable, table })),
+        stables in names(pattern()),
+        tables in names((prop::option::of(pattern()), pattern()).prop_map(|(stable, table)| TableName { stable, table })),
+        columns in names((any::<bool>(), pattern(), pattern())
+            .prop_map(|(out, table, column)| ColumnRule { out, table, column })),
     ) -> Options {
         let moment = |seconds| Timestamp::from_second(seconds).unwrap();
         Options {
-            schema, unit, excursion, stables, tables,
+            schema, unit, excursion, stables, tables, columns,
             start: start.map(moment),
             end: start.zip(length).map(|(start, length)| moment(start + length)),
             timeout_per_table: timeout,

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::names::{Entry, Names, read_list};
-use super::{FailsTo, Mode, SchemaMode, Verify, parse_duration, show_duration};
+use super::{FailsTo, Mode, PrecisionLoss, SchemaMode, Verify, parse_duration, show_duration};
+use crate::time::Precision;
 
 /// A value as a user writes it. Numbers, truth values and dates of a file are kept as their text, so that
 /// a file and a DSN are read by the same rules.
@@ -134,6 +135,29 @@ impl Kind for Verify {
             Self::Count => "count".to_owned(),
             Self::Digest => "digest".to_owned(),
             Self::Sample(percent) => format!("sample:{percent}"),
+        })
+    }
+}
+
+impl Kind for Precision {
+    fn read(value: &OptionValue) -> Result<Self, String> {
+        one_of(value, &[("ms", Self::Milli), ("us", Self::Micro), ("ns", Self::Nano)])
+    }
+
+    fn write(&self) -> OptionValue {
+        OptionValue::text(self.as_str())
+    }
+}
+
+impl Kind for PrecisionLoss {
+    fn read(value: &OptionValue) -> Result<Self, String> {
+        one_of(value, &[("refuse", Self::Refuse), ("truncate", Self::Truncate)])
+    }
+
+    fn write(&self) -> OptionValue {
+        OptionValue::text(match self {
+            Self::Refuse => "refuse",
+            Self::Truncate => "truncate",
         })
     }
 }

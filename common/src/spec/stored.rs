@@ -50,7 +50,9 @@ impl Spec {
             false => Ok(()),
         };
         unread(matches!(self.options.stables, Names::File(_)), "options.stables")?;
-        unread(matches!(self.options.tables, Names::File(_)), "options.tables")
+        unread(matches!(self.options.tables, Names::File(_)), "options.tables")?;
+        unread(matches!(self.options.columns, Names::File(_)), "options.columns")?;
+        unread(self.options.transforms.has_file(), "options.transforms")
     }
 
     /// What the store keeps; refused as [`Spec::check_stored`] says, or when it is too long.
@@ -67,7 +69,7 @@ impl Spec {
         let json = serde_json::to_string(&stored).map_err(|err| SpecError::new(FIELD, err))?;
         if json.len() > MAX_STORED_BYTES {
             let what = format!(
-                "the lists of names make it longer than {MAX_STORED_BYTES} bytes; name stables instead"
+                "lists and maps of names make it longer than {MAX_STORED_BYTES} bytes; name stables, or write globs or expressions"
             );
             return Err(SpecError::new("options.tables", what));
         }

@@ -191,7 +191,7 @@ fn a_file_of_names_is_not_stored_unread() {
 #[test]
 fn a_list_too_long_for_the_store_is_refused() {
     let mut spec = build(FROM, TO, &[]).unwrap();
-    spec.options.stables = Names::Only(vec!["x".repeat(1000); stored::MAX_STORED_BYTES / 1000]);
+    spec.options.stables = Names::Only(vec!["x".repeat(1000).into(); stored::MAX_STORED_BYTES / 1000]);
     assert!(spec.to_json().unwrap_err().to_string().contains("longer than"));
 }
 

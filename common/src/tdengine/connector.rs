@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::pool::Pool;
 use super::rows::pool;
 use super::sink::TdSink;
 use super::source::TdSource;
+use crate::options::RowFilter;
 use crate::port::{Connector, PortResult, Side, Sink, Source};
 use crate::secret::Secrets;
 use crate::spec::Spec;
@@ -17,7 +19,7 @@ use crate::timing::Timing;
 pub struct TdConnector {
     secrets: Secrets,
     timing: Timing,
-    sources: Mutex<BTreeMap<String, Arc<TdSource>>>,
+    sources: Mutex<BTreeMap<String, Sources>>,
     sinks: Mutex<BTreeMap<String, Arc<TdSink>>>,
 }
 
@@ -25,6 +27,23 @@ impl TdConnector {
     /// A connector that resolves references to secrets with `secrets`.
     pub fn new(secrets: Secrets, timing: Timing) -> Self {
         Self { secrets, timing, sources: Mutex::default(), sinks: Mutex::default() }
+    }
+}
+
+/// A source as each of its stables is read: with other conditions on rows, over the same connections.
+struct Sources {
+    pool: Arc<Pool>,
+    by_filter: Vec<(RowFilter, Arc<TdSource>)>,
+}
+
+impl Sources {
+    fn with(&mut self, database: &str, filter: &RowFilter) -> Arc<TdSource> {
+        if let Some((_, source)) = self.by_filter.iter().find(|(known, _)| known == filter) {
+            return Arc::clone(source);
+        }
+        let source = Arc::new(TdSource::new(Arc::clone(&self.pool), database, filter.clone()));
+        self.by_filter.push((filter.clone(), Arc::clone(&source)));
+        source
     }
 }
 
@@ -39,13 +58,15 @@ impl Connector for TdConnector {
         let database = spec.source_database();
         let key = key(spec, &spec.from, database);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = sources.get(&key) {
-            return Ok(Arc::clone(source) as Arc<dyn Source>);
+        let filter = &spec.options.row_filter;
+        if let Some(known) = sources.get_mut(&key) {
+            return Ok(known.with(database, filter));
         }
         // statements name their database, so that one that is missing is named by its error
         let pool = pool(Side::Source, &spec.from.clone().without_database(), &self.secrets)?;
-        let source = Arc::new(TdSource::new(pool, database));
-        sources.insert(key, Arc::clone(&source));
+        let mut new = Sources { pool, by_filter: Vec::new() };
+        let source = new.with(database, filter);
+        sources.insert(key, new);
         Ok(source)
     }
 

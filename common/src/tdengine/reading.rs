@@ -29,54 +29,61 @@ pub(super) fn blocks<'a>(
     stream::once(open).try_flatten().boxed()
 }
 
-/// The rows of one table.
-pub(super) fn read<'a>(
-    pool: &'a Arc<Pool>,
-    database: &'a str,
-    table: &'a str,
-    columns: Arc<[Column]>,
-    period: Period,
-) -> BoxStream<'a, PortResult<Block>> {
-    blocks(pool, move |names| {
-        let within = columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default();
-        format!(
-            "select {} from {}{}",
-            names.list(&columns),
-            names.path(database, table),
-            sql::filter(&[&within])
-        )
-    })
+/// Rows of a database for which a condition holds; all where it is empty.
+pub(super) struct Reading<'a> {
+    pub(super) pool: &'a Arc<Pool>,
+    pub(super) database: &'a str,
+    pub(super) condition: String,
+    /// The longest statement.
+    pub(super) most_bytes: usize,
 }
 
-/// The rows of many subtables, with statements of at most so many bytes.
-pub(super) fn read_many<'a>(
-    pool: &'a Arc<Pool>,
-    database: &'a str,
-    stable: &'a Stable,
-    names: &'a [String],
-    period: Period,
-    most_bytes: usize,
-) -> BoxStream<'a, PortResult<TableRuns>> {
-    let select = move |names: Names| {
-        let columns = names.list(&stable.columns);
-        format!("select tbname,{columns} from {}", names.path(database, &stable.name))
-    };
-    let within = move |names: Names| {
-        stable.columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default()
-    };
-    // backticks only make it longer
-    let rest = select(Names::Quoted).len() + within(Names::Quoted).len() + 32;
-    let side = pool.side();
-    stream::iter(sql::pieces(names, rest, most_bytes))
-        .flat_map(move |piece| {
-            let named = sql::named(&names[piece]);
-            blocks(pool, move |names| format!("{}{}", select(names), sql::filter(&[&named, &within(names)])))
+impl<'a> Reading<'a> {
+    /// Those of one table.
+    pub(super) fn read(
+        self,
+        table: &'a str,
+        columns: Arc<[Column]>,
+        period: Period,
+    ) -> BoxStream<'a, PortResult<Block>> {
+        blocks(self.pool, move |names| {
+            let within = columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default();
+            let (list, path) = (names.list(&columns), names.path(self.database, table));
+            format!("select {list} from {path}{}", sql::filter(&[&within, &self.condition]))
         })
-        .map(move |block| {
-            let invalid = |message: String| PortError::Invalid { side, message };
-            TableRuns::from_named(block?).map_err(|bad| invalid(format!("reading many subtables: {bad}")))
-        })
-        .boxed()
+    }
+
+    /// Those of many subtables.
+    pub(super) fn read_many(
+        self,
+        stable: &'a Stable,
+        names: &'a [String],
+        period: Period,
+    ) -> BoxStream<'a, PortResult<TableRuns>> {
+        let Self { pool, database, condition, most_bytes } = self;
+        let select = move |names: Names| {
+            let columns = names.list(&stable.columns);
+            format!("select tbname,{columns} from {}", names.path(database, &stable.name))
+        };
+        let within = move |names: Names| {
+            stable.columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default()
+        };
+        // backticks only make it longer
+        let rest = select(Names::Quoted).len() + within(Names::Quoted).len() + condition.len() + 32;
+        let side = pool.side();
+        stream::iter(sql::pieces(names, rest, most_bytes))
+            .flat_map(move |piece| {
+                let (named, condition) = (sql::named(&names[piece]), condition.clone());
+                blocks(pool, move |names| {
+                    format!("{}{}", select(names), sql::filter(&[&named, &within(names), &condition]))
+                })
+            })
+            .map(move |block| {
+                let invalid = |message: String| PortError::Invalid { side, message };
+                TableRuns::from_named(block?).map_err(|bad| invalid(format!("reading many subtables: {bad}")))
+            })
+            .boxed()
+    }
 }
 
 /// What `select` answers for these subtables: their names, then their tags.

@@ -14,7 +14,7 @@ use super::errors::{Failure, may_be_stale};
 use super::insert::{Insert, statements};
 use super::known::Known;
 use super::pool::{Pool, QUERY_TIMEOUT};
-use super::reading;
+use super::reading::{self, Reading};
 use super::rows::{Table, number, table, text};
 use super::server;
 use super::sql::{self, Names};
@@ -66,6 +66,11 @@ impl TdSink {
     ) -> Self {
         let (known, precision) = (Known::default(), OnceCell::new());
         Self { admin, data, database: database.to_owned(), max_sql, write_timeout: write, known, precision }
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        let (pool, database) = (&self.admin, self.database.as_str());
+        Reading { pool, database, condition: String::new(), most_bytes: NAMES_BYTES }
     }
 
     async fn answer(&self, sql: &str) -> PortResult<Table> {
@@ -167,7 +172,7 @@ impl Rows for TdSink {
         columns: Arc<[Column]>,
         period: Period,
     ) -> BoxStream<'a, PortResult<Block>> {
-        reading::read(&self.admin, &self.database, table, columns, period)
+        self.reading().read(table, columns, period)
     }
 
     fn read_many<'a>(
@@ -176,7 +181,7 @@ impl Rows for TdSink {
         names: &'a [String],
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
-        reading::read_many(&self.admin, &self.database, stable, names, period, NAMES_BYTES)
+        self.reading().read_many(stable, names, period)
     }
 
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {

@@ -9,11 +9,12 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::catalog::{self, describe};
 use super::pool::Pool;
-use super::reading::{self, blocks, tag_rows};
+use super::reading::{self, Reading, blocks, tag_rows};
 use super::rows::{Table, number, table, text};
 use super::server;
 use super::sql::{self, Names};
 use crate::batch::{Block, TableRuns, TagRow};
+use crate::options::RowFilter;
 use crate::port::{PortError, PortResult, Rows, Side, Source, Subtable, Tables};
 use crate::schema::{Column, Database, Extent, NormalTable, Stable};
 use crate::server::Server;
@@ -25,13 +26,25 @@ const SIDE: Side = Side::Source;
 pub(super) struct TdSource {
     pool: Arc<Pool>,
     database: String,
+    /// Which rows are read and counted; extents are of all.
+    filter: RowFilter,
     /// Names of first columns by table: conditions on time need them.
     time_columns: Mutex<BTreeMap<String, String>>,
 }
 
 impl TdSource {
-    pub(super) fn new(pool: Arc<Pool>, database: &str) -> Self {
-        Self { pool, database: database.to_owned(), time_columns: Mutex::default() }
+    pub(super) fn new(pool: Arc<Pool>, database: &str, filter: RowFilter) -> Self {
+        Self { pool, database: database.to_owned(), filter, time_columns: Mutex::default() }
+    }
+
+    /// The condition on a table's rows, as part of a longer one; empty where all are read.
+    fn condition(&self, table: &str) -> String {
+        self.filter.of(table).map(|condition| format!("({condition})")).unwrap_or_default()
+    }
+
+    fn reading<'a>(&'a self, table: &str) -> Reading<'a> {
+        let (pool, database) = (&self.pool, self.database.as_str());
+        Reading { pool, database, condition: self.condition(table), most_bytes: sql::SHORT_SQL }
     }
 
     async fn names(&self) -> PortResult<Names> {
@@ -131,7 +144,9 @@ impl TdSource {
         };
         let within = self.names().await?.within(&self.time_column(table).await?, period);
         let path = self.path(table).await?;
-        let ask = |named: &str| format!("select {what} from {path}{}{group}", sql::filter(&[named, &within]));
+        let condition = self.condition(table);
+        let filter = |named: &str| sql::filter(&[named, &within, &condition]);
+        let ask = |named: &str| format!("select {what} from {path}{}{group}", filter(named));
         let Some(names) = names else { return Ok(vec![self.answer(&ask("")).await?]) };
         let mut answers = Vec::new();
         for piece in sql::pieces(names, ask("").len() + 32, sql::SHORT_SQL) {
@@ -171,7 +186,7 @@ impl Rows for TdSource {
         columns: Arc<[Column]>,
         period: Period,
     ) -> BoxStream<'a, PortResult<Block>> {
-        reading::read(&self.pool, &self.database, table, columns, period)
+        self.reading(table).read(table, columns, period)
     }
 
     fn read_many<'a>(
@@ -180,7 +195,7 @@ impl Rows for TdSource {
         names: &'a [String],
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
-        reading::read_many(&self.pool, &self.database, stable, names, period, sql::SHORT_SQL)
+        self.reading(&stable.name).read_many(stable, names, period)
     }
 
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {

@@ -39,12 +39,12 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    /// Looks at the name of a table, which must come once.
-    pub(crate) fn see(&mut self, name: &str) {
-        let folded = name.to_lowercase();
+    /// Looks at what a table is to be called, which must come once; it is told by its own name.
+    pub(crate) fn see(&mut self, name: &str, target: &str) {
+        let folded = target.to_lowercase();
         let fresh = self.folded.len() >= MOST_FOLDED || self.folded.insert(xxh3_64(folded.as_bytes()));
         let folds = if fresh { None } else { Some(Oddity::Folds) };
-        for oddity in table(name).into_iter().chain(folds) {
+        for oddity in table(target).into_iter().chain(folds) {
             let seen = self.seen.entry(oddity).or_insert_with(|| Seen { count: 0, first: name.to_owned() });
             seen.count += 1;
         }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_alone_are_counted() {
         let mut census = Census::default();
-        ["d1", "D1", "d2", "D1x"].into_iter().for_each(|name| census.see(name));
+        ["d1", "D1", "d2", "D1x"].into_iter().for_each(|name| census.see(name, name));
         let folds = census.seen().find(|(oddity, _)| *oddity == Oddity::Folds);
         assert_eq!(folds.map(|(_, seen)| seen.clone()), Some(Seen { count: 1, first: "D1".into() }));
     }

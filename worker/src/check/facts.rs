@@ -9,6 +9,7 @@ use tdferry_common::server::Server;
 use tdferry_common::time::Period;
 
 use super::census::Census;
+use crate::mapping::Mapping;
 use crate::rules::{self, Load, Translated};
 
 /// Both sides, and what is asked for.
@@ -37,6 +38,8 @@ pub(crate) struct Asked {
     pub(crate) period: Option<Period>,
     /// Whether the target is reached through a gateway.
     pub(crate) gateway: bool,
+    /// What the target is to call what the source has.
+    pub(crate) mapping: Mapping,
 }
 
 /// The source.
@@ -53,6 +56,8 @@ pub(crate) struct SourceFacts {
     pub(crate) names: Census,
     /// What the selection names and the source does not have.
     pub(crate) missing: Option<String>,
+    /// The first two that would be one at the target.
+    pub(crate) clash: Option<String>,
 }
 
 /// A stable that is taken.
@@ -87,7 +92,7 @@ pub(crate) struct TargetFacts {
     /// What it keeps, in the source's units.
     pub(crate) keeps: Period,
     pub(crate) stables: BTreeMap<String, Stable>,
-    /// Tables by the names of the source's stables and normal tables, as far as they are no stables.
+    /// Tables by the names that stables and normal tables are to have, as far as they are no stables.
     pub(crate) tables: BTreeMap<String, NormalTable>,
     /// Stables and normal tables that hold rows.
     pub(crate) with_rows: BTreeSet<String>,

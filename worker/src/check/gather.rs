@@ -13,11 +13,11 @@ use tdferry_common::schema::Stable;
 use tdferry_common::spec::Spec;
 use tdferry_common::time::Period;
 
-use super::census::Census;
 use super::facts::{Asked, Facts, SourceFacts, StableFacts, TableFacts, TargetFacts};
 use super::finding::{Finding, Place};
 use super::kinds;
 use crate::filter::Filter;
+use crate::mapping::{self, BadName, Mapping, Targets};
 use crate::period;
 use crate::selection::{self, Listing, Selection};
 
@@ -32,11 +32,12 @@ pub(super) async fn gather(
     if !encrypted.is_empty() {
         return Err(encrypted);
     }
-    let ask = async || source(connector.source(spec).await?.as_ref(), spec, clock).await;
+    let ask = async || source(mapping::source(connector, spec, "").await?.as_ref(), spec, clock).await;
     let source = twice(ask).await.map_err(|error| unusable(spec, &error));
     let nothing = SourceFacts::default();
     let held = source.as_ref().unwrap_or(&nothing);
-    let ask = async || target(connector.sink(spec).await?.as_ref(), held, clock).await;
+    let names = Mapping::of(spec);
+    let ask = async || target(connector.sink(spec).await?.as_ref(), held, &names, clock).await;
     let target = twice(ask).await.map_err(|error| unusable(spec, &error));
     match (source, target) {
         (Ok(source), Ok(target)) => {
@@ -75,6 +76,7 @@ pub(super) fn unusable(spec: &Spec, error: &PortError) -> Finding {
         PortError::Missing { .. } if source => {
             (&kinds::SOURCE_DATABASE_MISSING, database(Side::Source, spec.source_database()))
         }
+        PortError::Unfit { .. } => (&kinds::TASK_UNFIT, server),
         PortError::Invalid { message, .. } if message.contains("which no 2.x database has") => {
             (&kinds::TYPE_WITHOUT_EQUAL, server)
         }
@@ -95,6 +97,7 @@ fn asked(spec: &Spec, source: &SourceFacts) -> Asked {
         copies: schema != SchemaMode::Only,
         period: Some(period::asked(&spec.options, source.database.precision)),
         gateway: spec.to.transport() != Transport::Native,
+        mapping: Mapping::of(spec),
     }
 }
 
@@ -109,7 +112,7 @@ async fn source(source: &dyn Source, spec: &Spec, clock: &Clock) -> PortResult<S
     facts.here_millis = clock.wall_millis();
     facts.server.clock_millis = own.map(|units| facts.database.precision.to_unix_millis(units));
     let mut filter = Filter::new(&spec.options);
-    let selection = match selection::select(source, &mut filter, Listing::IfPicked).await {
+    let selection = match selection::select(source, spec, &mut filter, Listing::IfPickedAnyName).await {
         Ok(selection) => selection,
         Err(PortError::Missing { message, .. }) => {
             facts.missing = Some(message);
@@ -117,56 +120,76 @@ async fn source(source: &dyn Source, spec: &Spec, clock: &Clock) -> PortResult<S
         }
         Err(error) => return Err(error),
     };
-    tables(source, selection, &mut filter, &mut facts).await?;
+    let mut seeing =
+        Seeing { source, filter, mapping: Mapping::of(spec), targets: Targets::new(Mapping::of(spec)) };
+    seeing.tables(selection, &mut facts).await?;
     Ok(facts)
 }
 
-async fn tables(
-    source: &dyn Source,
-    selection: Selection,
-    filter: &mut Filter,
-    facts: &mut SourceFacts,
-) -> PortResult<()> {
-    for table in selection.normal_tables {
-        facts.names.see(&table.name);
-        let extent = source.table_extent(&table.name).await?;
-        facts.normal_tables.push(TableFacts { table, extent });
-    }
-    for taken in selection.stables {
-        facts.names.see(&taken.stable.name);
-        facts.stables.push(stable(source, taken.stable, filter, &mut facts.names).await?);
-    }
-    Ok(())
+/// Looks at everything that is taken, and at what the target is to call it.
+struct Seeing<'a> {
+    source: &'a dyn Source,
+    filter: Filter,
+    mapping: Mapping,
+    targets: Targets,
 }
 
-/// One stable with all of its subtables' tags, a page in memory at a time.
-async fn stable(
-    source: &dyn Source,
-    stable: Stable,
-    filter: &mut Filter,
-    names: &mut Census,
-) -> PortResult<StableFacts> {
-    let extent = source.stable_extent(&stable.name).await?;
-    let (mut tables, mut example, mut not_sql) = (0, None, None);
-    let mut pages = source.all_tags(&stable);
-    while let Some(mut page) = pages.try_next().await? {
-        page.retain(|row: &TagRow| filter.takes_subtable(&stable.name, &row.name));
-        tables += u64::try_from(page.len()).unwrap_or(u64::MAX);
-        for row in page {
-            names.see(&row.name);
-            if let Err(why) = ddl::create_subtables(&stable, std::slice::from_ref(&row), usize::MAX) {
-                let (count, ..) = not_sql.get_or_insert_with(|| (0, row.name.clone(), why));
-                *count += 1;
-            } else if example.is_none() {
-                example = Some(row);
+impl Seeing<'_> {
+    async fn tables(&mut self, selection: Selection, facts: &mut SourceFacts) -> PortResult<()> {
+        for table in selection.normal_tables {
+            facts.names.see(&table.name, &self.mapping.table("", &table.name));
+            note(facts, self.targets.take_normal(&table));
+            let extent = self.source.table_extent(&table.name).await?;
+            facts.normal_tables.push(TableFacts { table, extent });
+        }
+        for taken in selection.stables {
+            facts.names.see(&taken.stable.name, &self.mapping.stable(&taken.stable.name));
+            note(facts, self.targets.take_stable(&taken.stable));
+            let stable = self.stable(taken.stable, facts).await?;
+            facts.stables.push(stable);
+        }
+        Ok(())
+    }
+
+    /// One stable with all of its subtables' tags, a page in memory at a time.
+    async fn stable(&mut self, stable: Stable, facts: &mut SourceFacts) -> PortResult<StableFacts> {
+        let extent = self.source.stable_extent(&stable.name).await?;
+        let (mut tables, mut example, mut not_sql) = (0, None, None);
+        let mut pages = self.source.all_tags(&stable);
+        while let Some(mut page) = pages.try_next().await? {
+            page.retain(|row: &TagRow| self.filter.takes_subtable(&stable.name, &row.name));
+            tables += u64::try_from(page.len()).unwrap_or(u64::MAX);
+            for row in page {
+                facts.names.see(&row.name, &self.mapping.table(&stable.name, &row.name));
+                note(facts, self.targets.take_subtable(&stable.name, &row.name));
+                if let Err(why) = ddl::create_subtables(&stable, std::slice::from_ref(&row), usize::MAX) {
+                    let (count, ..) = not_sql.get_or_insert_with(|| (0, row.name.clone(), why));
+                    *count += 1;
+                } else if example.is_none() {
+                    example = Some(row);
+                }
             }
         }
+        drop(pages);
+        Ok(StableFacts { stable, tables, extent, example, not_sql })
     }
-    drop(pages);
-    Ok(StableFacts { stable, tables, extent, example, not_sql })
 }
 
-async fn target(sink: &dyn Sink, source: &SourceFacts, clock: &Clock) -> PortResult<TargetFacts> {
+/// Remembers the first two that would be one; other names that cannot be are found one by one.
+fn note(facts: &mut SourceFacts, taken: Result<(), BadName>) {
+    if let (None, Err(BadName::Taken { target, second, first_of })) = (&facts.clash, taken) {
+        let first =
+            if first_of.is_empty() { "a normal table".to_owned() } else { format!("one of `{first_of}`") };
+        facts.clash = Some(format!("`{second}` and {first} would both be `{target}`"));
+    }
+}
+
+async fn target(
+    sink: &dyn Sink,
+    source: &SourceFacts,
+    mapping: &Mapping,
+    clock: &Clock,
+) -> PortResult<TargetFacts> {
     let mut facts = TargetFacts { version: sink.version().await?, ..TargetFacts::default() };
     if !facts.version.starts_with('3') {
         return Ok(facts);
@@ -185,18 +208,16 @@ async fn target(sink: &dyn Sink, source: &SourceFacts, clock: &Clock) -> PortRes
     facts.keeps = sink.keeps(source.database.precision).await?;
     let stables = sink.stables().await?;
     facts.stables = stables.into_iter().map(|stable| (stable.name.clone(), stable)).collect();
-    let stables = source.stables.iter().map(|one| &one.stable.name);
-    let tables = source.normal_tables.iter().map(|one| &one.table.name);
-    let all: BTreeSet<&String> = stables.chain(tables).collect();
-    let names: Vec<_> =
-        all.iter().filter(|name| !facts.stables.contains_key(**name)).map(|&name| name.clone()).collect();
+    let stables = source.stables.iter().map(|one| mapping.stable(&one.stable.name));
+    let tables = source.normal_tables.iter().map(|one| mapping.table("", &one.table.name));
+    let all: BTreeSet<String> = stables.chain(tables).collect();
+    let names: Vec<_> = all.iter().filter(|name| !facts.stables.contains_key(*name)).cloned().collect();
     let found = sink.tables(&names).await?;
     facts.tables = found.into_iter().map(|table| (table.name.clone(), table)).collect();
     for name in all {
-        if (facts.stables.contains_key(name) || facts.tables.contains_key(name))
-            && has_rows(sink, name).await?
-        {
-            facts.with_rows.insert(name.clone());
+        let there = facts.stables.contains_key(&name) || facts.tables.contains_key(&name);
+        if there && has_rows(sink, &name).await? {
+            facts.with_rows.insert(name);
         }
     }
     Ok(facts)

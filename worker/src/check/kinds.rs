@@ -119,7 +119,7 @@ kinds! {
     TARGET_DATABASE_EXISTS "target-database-exists" Notes
         "leaves its options as they are" "compare its options with the statement shown for a new one";
     PRECISION_DIFFERS "precision-differs" Blocks
-        "writes nothing" "name another target database, or create it with the source's PRECISION";
+        "writes nothing" "write -o precision= with the target's, or name another target database";
     OPTION_CLAMPED "option-clamped" Changes
         "takes the nearest value that 3.x takes" "name another: -o database.OPTION=VALUE";
     OPTION_UNKNOWN "option-unknown" Changes
@@ -148,12 +148,16 @@ kinds! {
         "creates the stable" "nothing to change";
     SELECTED_NAME_MISSING "selected-name-missing" Blocks
         "fails at the survey" "correct --stables or --tables";
+    TASK_UNFIT "task-unfit" Blocks
+        "fails at the survey" "correct the option that is named";
+    NAMES_CLASH "names-clash" Blocks
+        "fails at the survey" "change the transforms, or leave one of the tables out with --tables";
     DOT_IN_NAME "dot-in-name" Blocks
-        "fails the shard that creates it; the rest goes on" "leave the table out with --tables, or rename it at the source";
+        "fails at the survey" "write -o dots=_, rename the table with --transform, or leave it out with --tables";
     NAME_NOT_SQL "name-not-sql" Blocks
-        "fails the shard that creates it; the rest goes on" "leave the table out with --tables, or rename it at the source";
+        "fails at the survey" "rename the table with --transform, or leave it out with --tables";
     NAME_TOO_LONG "name-too-long" Blocks
-        "fails the shard that creates it; the rest goes on" "leave the table out with --tables, or rename it at the source";
+        "fails at the survey" "rename the table with --transform, or leave it out with --tables";
     NAMES_FOLD_TOGETHER "names-fold-together" Changes
         "keeps them apart: it writes every name in backticks" "make sure that applications do, too: bare, both read as one";
     RESERVED_WORD "reserved-word" Notes

@@ -15,15 +15,16 @@ pub(super) fn of(facts: &Facts) -> (Vec<String>, Option<String>) {
     if !facts.asked.creates_tables {
         return (statements, None);
     }
-    let stables = facts.source.stables.iter().map(|one| &one.stable);
+    let mapping = &facts.asked.mapping;
+    let stables = facts.source.stables.iter().map(|one| mapping.target_stable(&one.stable));
     let missing = stables.filter(|stable| !facts.target.stables.contains_key(&stable.name));
-    statements.extend(missing.map(|stable| ddl::create_stable(database, stable)));
-    let tables = facts.source.normal_tables.iter().map(|one| &one.table);
+    statements.extend(missing.map(|stable| ddl::create_stable(database, &stable)));
+    let tables = facts.source.normal_tables.iter().map(|one| mapping.target_table(&one.table));
     let missing = tables.filter(|table| !facts.target.tables.contains_key(&table.name));
-    statements.extend(missing.map(|table| ddl::create_table(database, table)));
+    statements.extend(missing.map(|table| ddl::create_table(database, &table)));
     let example = facts.source.stables.iter().find_map(|one| {
-        let row = one.example.clone()?;
-        ddl::create_subtables(&one.stable, &[row], usize::MAX).ok()?.pop()
+        let row = mapping.target_row(&one.stable.name, one.example.as_ref()?);
+        ddl::create_subtables(&mapping.target_stable(&one.stable), &[row], usize::MAX).ok()?.pop()
     });
     (statements, example)
 }

@@ -18,6 +18,7 @@ use super::claimed::Claimed;
 use super::ended::{Ended, Worked};
 use super::ledger::Ledger;
 use crate::held::Orders;
+use crate::mapping::{self, Mapping};
 use crate::session::Session;
 use crate::waiting::Wait;
 
@@ -78,14 +79,21 @@ impl Attempt {
         if self.orders.is_draining() { Err(Ended::Drained) } else { Ok(()) }
     }
 
-    /// The task's source.
+    /// The task's source, as it is to be copied.
     pub(crate) async fn source(&self) -> Worked<Arc<dyn Source>> {
-        self.ask("opening the source", Side::Source, || self.session.connector.source(&self.spec)).await
+        let (connector, stable) = (self.session.connector.as_ref(), &self.claimed.stable);
+        self.ask("opening the source", Side::Source, || mapping::source(connector, &self.spec, stable)).await
     }
 
-    /// The task's sink.
+    /// The task's sink, under the source's names.
     pub(crate) async fn sink(&self) -> Worked<Arc<dyn Sink>> {
-        self.ask("opening the sink", Side::Sink, || self.session.connector.sink(&self.spec)).await
+        let (connector, stable) = (self.session.connector.as_ref(), &self.claimed.stable);
+        self.ask("opening the sink", Side::Sink, || mapping::sink(connector, &self.spec, stable)).await
+    }
+
+    /// What the target calls what the source has.
+    pub(crate) fn mapping(&self) -> Mapping {
+        Mapping::of(&self.spec)
     }
 
     /// Asks a database, however long it is away. Any other error ends the attempt; `doing` says in what.

@@ -33,7 +33,7 @@ impl Ended {
             PortError::Missing { .. } => Self::Failed(format!(
                 "{doing}: {error}; check the names in the task, or bring it back, then retry the shard"
             )),
-            PortError::Refused { .. } => Self::Failed(format!("{doing}: {error}")),
+            PortError::Refused { .. } | PortError::Unfit { .. } => Self::Failed(format!("{doing}: {error}")),
             // a single row that is too large may only have met a server short of memory
             PortError::Away { .. } | PortError::TooLarge { .. } | PortError::Invalid { .. } => {
                 Self::Erred(format!("{doing}: {error}"))

@@ -74,7 +74,7 @@ impl Told<'_> {
     async fn select(&self) -> PortResult<Selection> {
         let limit = self.attempt.listing_limit();
         let mut filter = Filter::new(&self.attempt.spec.options);
-        let select = selection::select(self.source, &mut filter, Listing::Always);
+        let select = selection::select(self.source, &self.attempt.spec, &mut filter, Listing::Always);
         within(limit, self.tries, Side::Source, select).await
     }
 

@@ -11,6 +11,7 @@ mod faults;
 mod leases;
 mod rejecting;
 mod serve;
+mod shaping;
 mod stage;
 mod structure;
 mod surveys;

@@ -57,6 +57,11 @@ impl Stage {
     }
 
     pub(crate) fn with_options(database: MemDatabase, options: &[(&str, &str)]) -> Self {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), OptionValue::text(*value));
+        Self::with_values(database, options.iter().map(text).collect())
+    }
+
+    pub(crate) fn with_values(database: MemDatabase, options: BTreeMap<String, OptionValue>) -> Self {
         let (source, sink) = (MemServer::source(database), MemServer::sink());
         let connector = Arc::new(MemConnector::new(Arc::clone(&source), Arc::clone(&sink)));
         Self { source, sink, coordinator: Coordinator::new(spec(options)), connector, slots: 2 }
@@ -151,9 +156,7 @@ fn without_group(id: ShardId, kind: ShardKind) -> Place {
     Place { shard, stable: String::new(), names: Vec::new() }
 }
 
-fn spec(options: &[(&str, &str)]) -> String {
-    let value = |(name, value): &(&str, &str)| ((*name).to_owned(), OptionValue::Text((*value).to_owned()));
-    let options = options.iter().map(value).collect();
+fn spec(options: BTreeMap<String, OptionValue>) -> String {
     let (from, to) = ("taos+ws://old:6041/source", "taos+ws://new:6041/target");
     Spec::build("t", TaskKind::TDengine2, from, to, &options).unwrap().to_json().unwrap()
 }

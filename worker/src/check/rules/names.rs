@@ -10,17 +10,20 @@ use super::super::kinds::{self, Kind};
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut found: Vec<_> =
         facts.source.names.seen().map(|(oddity, seen)| of_table(facts, oddity, seen)).collect();
-    let stables = facts.source.stables.iter().map(|one| {
-        let columns = one.stable.columns.iter().chain(&one.stable.tags);
-        (super::source(facts).stable(&one.stable.name), columns)
-    });
-    for (place, columns) in stables {
+    let mapping = &facts.asked.mapping;
+    for one in &facts.source.stables {
+        let place = super::source(facts).stable(&one.stable.name);
+        let target = mapping.target_stable(&one.stable);
+        let columns = target.columns.iter().chain(&target.tags);
         columns.for_each(|column| found.extend(of_column(&place, &column.name)));
     }
     for one in &facts.source.normal_tables {
         let place = super::source(facts).table(&one.table.name);
-        one.table.columns.iter().for_each(|column| found.extend(of_column(&place, &column.name)));
+        let target = mapping.target_table(&one.table);
+        target.columns.iter().for_each(|column| found.extend(of_column(&place, &column.name)));
     }
+    let clash = facts.source.clash.as_ref();
+    found.extend(clash.map(|what| Finding::new(&kinds::NAMES_CLASH, super::target(facts), what)));
     found.extend(
         facts
             .source

@@ -30,8 +30,9 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     for one in &facts.source.stables {
         let place = super::source(facts).stable(&one.stable.name);
-        found.extend(columns(&place, &one.stable.columns, one.stable.tags.len(), &lengths));
-        found.extend(tags(&place, one, &lengths));
+        let target = facts.asked.mapping.target_stable(&one.stable);
+        found.extend(columns(&place, &target.columns, target.tags.len(), &lengths));
+        found.extend(tags(&place, &target.tags, one, &lengths));
         if one.tables == 0 {
             found.push(Finding::new(&kinds::STABLE_EMPTY, place, "it has no subtables"));
         }
@@ -57,8 +58,7 @@ fn columns(place: &Place, columns: &[Column], tags: usize, lengths: &Lengths) ->
     found
 }
 
-fn tags(place: &Place, one: &StableFacts, lengths: &Lengths) -> Vec<Finding> {
-    let tags = &one.stable.tags;
+fn tags(place: &Place, tags: &[Column], one: &StableFacts, lengths: &Lengths) -> Vec<Finding> {
     let json = tags.iter().any(|tag| tag.data_type == DataType::Json);
     let mut found = long(place, tags, lengths.tag);
     let all: u64 = tags.iter().map(bytes).sum();

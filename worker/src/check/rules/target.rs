@@ -9,12 +9,14 @@ use crate::target::{Mismatch, Of, hold_columns};
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
+    let mapping = &facts.asked.mapping;
     for one in &facts.source.stables {
-        let (name, place) = (&one.stable.name, super::target(facts).stable(&one.stable.name));
+        let stable = mapping.target_stable(&one.stable);
+        let (name, place) = (&stable.name, super::target(facts).stable(&stable.name));
         match facts.target.stables.get(name) {
             Some(there) => {
-                found.extend(held(&place, Of::Column, &one.stable.columns, &there.columns));
-                found.extend(held(&place, Of::Tag, &one.stable.tags, &there.tags));
+                found.extend(held(&place, Of::Column, &stable.columns, &there.columns));
+                found.extend(held(&place, Of::Tag, &stable.tags, &there.tags));
             }
             None if facts.target.tables.contains_key(name) => {
                 found.push(Finding::new(
@@ -27,12 +29,13 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         }
     }
     for one in &facts.source.normal_tables {
-        let (name, place) = (&one.table.name, super::target(facts).table(&one.table.name));
+        let table = mapping.target_table(&one.table);
+        let (name, place) = (&table.name, super::target(facts).table(&table.name));
         match facts.target.tables.get(name) {
             _ if facts.target.stables.contains_key(name) => {
                 found.push(Finding::new(&kinds::TARGET_NAME_TAKEN, place, "a stable there has its name"));
             }
-            Some(there) => found.extend(held(&place, Of::Column, &one.table.columns, &there.columns)),
+            Some(there) => found.extend(held(&place, Of::Column, &table.columns, &there.columns)),
             None => found.extend(missing(facts, place, "normal table")),
         }
     }

@@ -64,7 +64,7 @@ fn clean() -> Facts {
     let options = [("keep", "3650"), ("days", "10"), ("vgroups", "2"), ("replica", "1"), ("update", "0")];
     let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let mut names = super::super::census::Census::default();
-    ["meters", "d1", "d2", "plain"].into_iter().for_each(|name| names.see(name));
+    ["meters", "d1", "d2", "plain"].into_iter().for_each(|name| names.see(name, name));
     Facts {
         asked: Asked {
             target_database: "power".into(),
@@ -116,7 +116,7 @@ fn of(facts: &mut Facts) -> &mut Stable {
 }
 
 fn names(facts: &mut Facts, names: &[&str]) {
-    names.iter().for_each(|name| facts.source.names.see(name));
+    names.iter().for_each(|name| facts.source.names.see(name, name));
 }
 
 type Plant = fn(&mut Facts);

@@ -1,0 +1,123 @@
+//! What the target calls what the source has: tables, columns, tags that are added. Pure, and made of the spec alone.
+//!
+//! The source's names are the identity of everything, in the plan, in logs and in errors. They become the target's at
+//! the sink's edge: [`sink`] does that for whole ports, so that no work knows of it but by asking here for a name.
+
+mod names;
+mod open;
+mod sink;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tdferry_common::batch::{TagRow, Value};
+use tdferry_common::options::{Act, Named, Options, Renamed};
+use tdferry_common::schema::{Column, DataType, NormalTable, Stable};
+use tdferry_common::spec::Spec;
+
+pub(crate) use names::{BadName, Targets, taken_twice};
+pub(crate) use open::{sink, source};
+
+/// An added tag has room for so many bytes at least, so that tasks with other values may share a stable.
+const ADDED_TAG_BYTES: usize = 64;
+
+/// How names change on their way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mapping {
+    database: String,
+    options: Arc<Options>,
+    added: Vec<(Column, Value)>,
+}
+
+impl Mapping {
+    /// As a task asks for it.
+    pub(crate) fn of(spec: &Spec) -> Self {
+        let added = spec.options.transforms.acts().filter_map(|act| match act {
+            Act::AddTag { tag, value } => Some(added_tag(tag, value)),
+            Act::Rename { .. } => None,
+        });
+        Self {
+            database: spec.source_database().to_owned(),
+            added: added.collect(),
+            options: Arc::new(spec.options.clone()),
+        }
+    }
+
+    /// Whether the target calls everything as the source does.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.options.transforms.acts().next().is_none() && self.options.dots.is_none()
+    }
+
+    /// A stable's name at the target.
+    pub(crate) fn stable(&self, stable: &str) -> String {
+        self.undotted(self.renamed(&[Renamed::Tables, Renamed::Stables], stable, stable))
+    }
+
+    /// The name at the target of a subtable of this stable; of a normal table where the stable is empty.
+    pub(crate) fn table(&self, stable: &str, table: &str) -> String {
+        let kinds: &[Renamed] =
+            if stable.is_empty() { &[Renamed::Tables] } else { &[Renamed::Tables, Renamed::Subtables] };
+        self.undotted(self.renamed(kinds, stable, table))
+    }
+
+    /// The name at the target of a column or tag of this stable or normal table, by the source's names.
+    pub(crate) fn column(&self, table: &str, column: &str) -> String {
+        self.renamed(&[Renamed::Columns], table, column)
+    }
+
+    /// The columns or tags of this stable or normal table as the target calls them, in the same order.
+    pub(crate) fn columns(&self, table: &str, columns: &[Column]) -> Vec<Column> {
+        let one = |column: &Column| Column { name: self.column(table, &column.name), ..column.clone() };
+        columns.iter().map(one).collect()
+    }
+
+    /// A stable as the target has it, with the tags that are added.
+    pub(crate) fn target_stable(&self, stable: &Stable) -> Stable {
+        let added = self.added.iter().map(|(column, _)| column.clone());
+        Stable {
+            name: self.stable(&stable.name),
+            columns: self.columns(&stable.name, &stable.columns),
+            tags: self.columns(&stable.name, &stable.tags).into_iter().chain(added).collect(),
+        }
+    }
+
+    /// A normal table as the target has it.
+    pub(crate) fn target_table(&self, table: &NormalTable) -> NormalTable {
+        NormalTable { name: self.table("", &table.name), columns: self.columns(&table.name, &table.columns) }
+    }
+
+    /// A subtable of this stable with its tags as the target has it.
+    pub(crate) fn target_row(&self, stable: &str, row: &TagRow) -> TagRow {
+        let added = self.added.iter().map(|(_, value)| value.clone());
+        TagRow { name: self.table(stable, &row.name), tags: row.tags.iter().cloned().chain(added).collect() }
+    }
+
+    fn renamed(&self, kinds: &[Renamed], stable: &str, name: &str) -> String {
+        let mut name = name.to_owned();
+        for act in self.options.transforms.acts() {
+            if let Act::Rename { of, rule } = act
+                && kinds.contains(of)
+            {
+                name = rule.apply(*of, Named { name: &name, stable, database: &self.database });
+            }
+        }
+        name
+    }
+
+    fn undotted(&self, name: String) -> String {
+        match &self.options.dots {
+            Some(instead) if name.contains('.') => name.replace('.', instead),
+            _ => name,
+        }
+    }
+}
+
+/// Text of any language: BINARY holds it as bytes, in 3.x as in 2.x.
+fn added_tag(tag: &str, value: &str) -> (Column, Value) {
+    let length = u32::try_from(value.len().max(ADDED_TAG_BYTES)).unwrap_or(u32::MAX);
+    let column = Column { name: tag.to_owned(), data_type: DataType::Binary, length };
+    (column, Value::Binary(value.as_bytes().to_vec()))
+}

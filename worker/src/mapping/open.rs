@@ -1,0 +1,35 @@
+//! The databases of a task as its work sees them: the source in the target's unit of time and without what is left out,
+//! the sink under the source's names.
+
+use std::sync::Arc;
+
+use tdferry_common::options::Names;
+use tdferry_common::port::{Connector, PortResult, Sink, Source};
+use tdferry_common::spec::Spec;
+
+use super::Mapping;
+use super::sink::MappedSink;
+use super::source::ShapedSource;
+
+/// The source. Rows are those of one stable's subtables; of normal tables where it is empty.
+pub(crate) async fn source(
+    connector: &dyn Connector,
+    spec: &Spec,
+    stable: &str,
+) -> PortResult<Arc<dyn Source>> {
+    let source = if stable.is_empty() || spec.options.row_filter.is_empty() {
+        connector.source(spec).await?
+    } else {
+        let mut narrowed = spec.clone();
+        narrowed.options.row_filter = spec.options.row_filter.of_subtables(stable);
+        connector.source(&narrowed).await?
+    };
+    let whole = matches!(spec.options.columns, Names::All) && spec.options.precision.is_none();
+    if whole { Ok(source) } else { Ok(Arc::new(ShapedSource::new(source, &spec.options))) }
+}
+
+/// The sink. Tables that are asked for by themselves are subtables of one stable; normal tables where it is empty.
+pub(crate) async fn sink(connector: &dyn Connector, spec: &Spec, stable: &str) -> PortResult<Arc<dyn Sink>> {
+    let (sink, mapping) = (connector.sink(spec).await?, Mapping::of(spec));
+    if mapping.is_plain() { Ok(sink) } else { Ok(Arc::new(MappedSink::new(sink, mapping, stable))) }
+}
