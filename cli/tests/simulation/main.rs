@@ -92,6 +92,11 @@ fn a_lost_answer_that_is_taken_for_a_failure_is_found() {
     found(Planted::LostAnswerIsFailure, "S2");
 }
 
+#[test]
+fn a_cell_that_is_lost_on_its_way_is_found_by_comparing_digests() {
+    found(Planted::WriteOtherwise, "L1: the task ended as differs");
+}
+
 /// Some seed must find a planted bug by the promise that it breaks.
 fn found(planted: Planted, promise: &str) {
     let broken = |seed| run(seed, planted, false).err().filter(|broken| broken.starts_with(promise));

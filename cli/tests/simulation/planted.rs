@@ -21,6 +21,8 @@ pub(crate) enum Planted {
     AnswerBeforeWrite,
     /// Every write that is answered is sent once more.
     WriteTwice,
+    /// Every write loses a cell of its first row, and is answered as if it had not.
+    WriteOtherwise,
     /// Transactions travel without the guard that the lease is still of the same epoch.
     NoEpochGuard,
     /// That guard is left out while the coordinator's own clock says that the lease cannot have run out.

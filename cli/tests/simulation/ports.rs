@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tdferry_common::batch::{Block, TableRuns, TagRow};
+use tdferry_common::batch::{Block, TableRuns, TagRow, Value};
 use tdferry_common::port::{Connector, PortError, PortResult, Rows, Side, Sink, Source, Tables};
 use tdferry_common::schema::{Column, Database, NormalTable, Stable};
 use tdferry_common::spec::Spec;
@@ -166,6 +166,9 @@ impl SlowSink {
                 rows.write(&inner).await?;
             }
             let written = rows.write(&inner).await;
+            if calls.planted == Planted::WriteOtherwise {
+                calls.world.sink.change(|held| lose_cells(held, &rows.places()));
+            }
             calls.step(When::After).await;
             calls.gate.passed().await;
             written
@@ -179,6 +182,16 @@ impl SlowSink {
             self.calls.log.push(Entry::Acknowledged { worker: self.calls.worker, table, period });
         }
         Ok(())
+    }
+}
+
+/// The last cell of the first row of each of these places is NULL from now on.
+fn lose_cells(held: &mut MemDatabase, places: &[(String, Period)]) {
+    for (table, period) in places {
+        let row = held.tables.get_mut(table).and_then(|table| table.rows.get_mut(&period.from));
+        if let Some(cell) = row.and_then(|row| row.last_mut()) {
+            *cell = Value::Null;
+        }
     }
 }
 

@@ -165,7 +165,7 @@ impl World {
     }
 }
 
-/// Periods of minutes, so that there are shards enough; dense, sparse or by density.
+/// Periods of minutes, so that there are shards enough; dense, sparse or by density; mostly compared afterwards.
 fn spec(rng: &mut StdRng) -> String {
     let text = |text: &str| OptionValue::Text(text.to_owned());
     let mut options = BTreeMap::new();
@@ -176,6 +176,8 @@ fn spec(rng: &mut StdRng) -> String {
         1 => drop(options.insert("select-from-stable".to_owned(), text("false"))),
         _ => {}
     }
+    let verify = ["count", "digest", "digest", "sample:50"];
+    options.insert("verify".to_owned(), text(verify[rng.random_range(0..verify.len())]));
     let (from, to) = ("taos+ws://old:6041/source", "taos+ws://new:6041/target");
     Spec::build(TASK, TaskKind::TDengine2, from, to, &options).unwrap().to_json().unwrap()
 }

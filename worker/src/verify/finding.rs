@@ -93,6 +93,10 @@ impl Visit for Findings {
         Ok(())
     }
 
+    fn forget(&mut self) {
+        self.table = None;
+    }
+
     fn table_ended(&mut self) -> (bool, RowSum) {
         let found = self.table.take();
         let differs = found.is_some();

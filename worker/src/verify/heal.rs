@@ -45,12 +45,17 @@ impl<'a> Healer<'a> {
         Ok(())
     }
 
+    /// Deletes only where the source counts nothing: a read of it may have ended early.
     async fn delete(&self, table: &str, period: Period) -> Worked<()> {
+        let counted = self.compare.count(Side::Source, table, period).await?;
+        if counted > 0 {
+            tracing::warn!(table, %period, counted, "the source has rows where it answered none; none is deleted");
+            return Ok(());
+        }
         self.attempt.session.writable().await;
         let sink = &self.compare.sink;
-        self.attempt
-            .ask("deleting rows that the source does not have", Side::Sink, || sink.delete(table, period))
-            .await
+        let delete = || sink.delete(table, period);
+        self.attempt.ask("deleting rows that the source does not have", Side::Sink, delete).await
     }
 }
 
@@ -69,6 +74,11 @@ impl Visit for Healer<'_> {
             }
             Found::Extra { .. } => Ok(()),
         }
+    }
+
+    /// What was written stays: it is the source's.
+    fn forget(&mut self) {
+        self.refused = RowSum::ZERO;
     }
 
     fn table_ended(&mut self) -> (bool, RowSum) {

@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tdferry_common::digest::RowSum;
-use tdferry_common::port::{Rows, Side, Sink, Source};
+use tdferry_common::port::{PortError, Rows, Side, Sink, Source, Tables};
 use tdferry_common::schema::Stable;
 use tdferry_common::shard::{Density, Differing, Extra};
 use tdferry_common::time::Period;
 
-use crate::lease::{Attempt, Finish, Worked};
+use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::rules;
 use crate::structure::Layout;
 use cursor::Cursor;
@@ -33,6 +33,8 @@ pub(crate) use tags::run as tags;
 /// How far the clocks of two servers and the time of a read may lie apart, in seconds.
 const EDGE_MARGIN_SECONDS: i64 = 600;
 const SECONDS_A_DAY: u64 = 86_400;
+/// How often a table is read that answers other numbers of rows than it counts.
+const READS: u32 = 3;
 
 /// What comparing needs besides the attempt.
 struct Compare {
@@ -49,6 +51,9 @@ struct Compare {
 trait Visit: Send {
     /// Rows of one table that differ, in the order of their time.
     async fn found(&mut self, found: Found<'_>) -> Worked<()>;
+
+    /// What was found of the table at hand was no good: it comes once more.
+    fn forget(&mut self);
 
     /// The table is through; the sum of what its source held and the target could not take. Whether it differed.
     fn table_ended(&mut self) -> (bool, RowSum);
@@ -162,18 +167,49 @@ impl Compare {
         if at >= range.to { range.from..range.to } else { at..range.to }
     }
 
-    /// Compares one table.
+    /// Compares one table. What seems to differ is believed only where each side answered as many rows as it counts,
+    /// since reads are known to end early without an error.
     async fn table(&self, table: &str, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
+        for _ in 0..READS {
+            let mut read = self.table_once(table, period, visit).await?;
+            let whole = read.differing.is_none() || self.counts_are(table, period, read).await?;
+            if !whole {
+                tracing::warn!(table, "fewer rows were answered than are counted; reading again");
+                visit.forget();
+                continue;
+            }
+            let (differs, refused) = visit.table_ended();
+            read.differing.tables = u64::from(differs);
+            read.sum.subtract(refused);
+            return Ok(read);
+        }
+        Err(Ended::Erred(format!("`{table}` answers other numbers of rows than it counts in {period}")))
+    }
+
+    async fn table_once(&self, table: &str, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
         let columns = self.layout.columns(table).unwrap_or_else(|| Arc::from([]));
         let cursor = |side| Cursor::new(&self.attempt, self.rows(side), table, Arc::clone(&columns), period);
         let (mut source, mut target) = (cursor(Side::Source), cursor(Side::Sink));
-        let mut differing = merge::run(&mut source, &mut target, visit).await?;
-        let (differs, refused) = visit.table_ended();
-        differing.tables = u64::from(differs);
-        let mut sum = source.sum;
-        sum.subtract(refused);
+        let differing = merge::run(&mut source, &mut target, visit).await?;
         let bytes = source.bytes.saturating_add(target.bytes);
-        Ok(Read { source: source.read, target: target.read, bytes, sum, differing })
+        Ok(Read { source: source.read, target: target.read, bytes, sum: source.sum, differing })
+    }
+
+    async fn counts_are(&self, table: &str, period: Period, read: Read) -> Worked<bool> {
+        let source = self.count(Side::Source, table, period).await?;
+        Ok(source == read.source && self.count(Side::Sink, table, period).await? == read.target)
+    }
+
+    /// How many rows one side counts; none where it has no such table.
+    async fn count(&self, side: Side, table: &str, period: Period) -> Worked<u64> {
+        let rows = self.rows(side);
+        let question = || async move {
+            match rows.count(Tables::One { name: table }, period).await {
+                Err(PortError::Missing { .. }) => Ok(0),
+                counted => counted,
+            }
+        };
+        if period.is_empty() { Ok(0) } else { self.attempt.ask("counting rows", side, question).await }
     }
 
     /// Enters tables that are through.
