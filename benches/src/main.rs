@@ -18,6 +18,7 @@ mod servers;
 mod task;
 mod tdferry;
 mod throughput;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +71,8 @@ enum Verb {
     Scale(scale::ScaleArgs),
     /// Rows a second with 1, 2, 4 and 8 workers, where each answer of a database takes its time
     Throughput(throughput::ThroughputArgs),
+    /// What comparing by digest costs beside copying
+    Verify(verify::VerifyArgs),
     /// The plain loop that copies, as the process that is measured
     #[command(hide = true)]
     Loop(plain::PlainArgs),
@@ -100,6 +103,9 @@ async fn run(cli: &Cli) -> Result<()> {
         }
         Some(Verb::Throughput(args)) => {
             throughput::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
+        }
+        Some(Verb::Verify(args)) => {
+            verify::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
         }
         Some(Verb::Scale(args)) => scale::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await,
         None => compare(cli).await,

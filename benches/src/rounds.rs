@@ -8,7 +8,7 @@ use crate::output;
 use crate::process::{self, Ran};
 use crate::report::{Outcome, Round, Side};
 use crate::servers::{Servers, with_database};
-use crate::tdferry::{Does, Run, Tdferry};
+use crate::tdferry::{Does, Run, Tdferry, Verify};
 
 /// One case on one pair of servers.
 struct Bench<'a> {
@@ -44,13 +44,14 @@ impl Bench<'_> {
         let (from, to) = self.places(into);
         // both sides find what tdferry created, so that only copying is measured
         if self.case.name != Name::Create {
-            let created = self.tdferry.run(&from, &to, Does::Structure).await?.moved;
+            let created = self.tdferry.run(&from, &to, Does::Structure, Verify::Count).await?.moved;
             ensure!(created == self.case.subtables, "{created} subtables were created");
         }
         let before = self.servers.cpu()?;
         let (moved, ran, seconds) = match side {
             Side::Tdferry => {
-                let Run { moved, ran, creating } = self.tdferry.run(&from, &to, self.does()).await?;
+                let Run { moved, ran, creating } =
+                    self.tdferry.run(&from, &to, self.does(), Verify::Count).await?;
                 // surveying is not creating
                 let creating = creating.filter(|_| self.case.name == Name::Create);
                 let seconds = creating.unwrap_or(ran.seconds);

@@ -26,11 +26,20 @@ pub(crate) struct Servers {
 impl Servers {
     /// Two stand-ins; the source holds the case's rows, computed when they are read.
     pub(crate) async fn standins(tdferry: &Tdferry, case: &Case) -> Result<Self> {
+        // rows are added up instead of kept: hundreds of millions of them would take gigabytes
+        Self::start(tdferry, case, "digest").await
+    }
+
+    /// The same, with a target whose rows can be read back.
+    pub(crate) async fn that_keep(tdferry: &Tdferry, case: &Case) -> Result<Self> {
+        Self::start(tdferry, case, "keep").await
+    }
+
+    async fn start(tdferry: &Tdferry, case: &Case, sink: &str) -> Result<Self> {
         let prefix = prefix();
         let seed = format!("meters:{}x{}@{}", case.subtables, case.rows, database(&prefix, case));
         let (source, mut target) = (tdferry.standin("2.6", Some(&seed)), tdferry.standin("3", None));
-        // rows are added up instead of kept: hundreds of millions of them would take gigabytes
-        target.args(["--sink", "digest"]);
+        target.args(["--sink", sink]);
         let standins = [start(source).await?, start(target).await?];
         let [source, target] = [&standins[0], &standins[1]].map(dsn);
         Ok(Self { source, target, prefix, standins: Some(standins) })

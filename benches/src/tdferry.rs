@@ -41,6 +41,24 @@ pub(crate) enum Does {
     Rows,
 }
 
+/// How a run proves that its rows arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Verify {
+    /// By counts.
+    Count,
+    /// By reading the target back.
+    Digest,
+}
+
+impl Verify {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Digest => "digest",
+        }
+    }
+}
+
 impl Tdferry {
     /// The program that is named, or the one beside this one.
     pub(crate) fn find(named: Option<&Path>) -> Result<Self> {
@@ -71,7 +89,7 @@ impl Tdferry {
     }
 
     /// One whole `tdferry run`, with as many slots as the plain loop has connections.
-    pub(crate) async fn run(&self, from: &str, to: &str, does: Does) -> Result<Run> {
+    pub(crate) async fn run(&self, from: &str, to: &str, does: Does, verify: Verify) -> Result<Run> {
         let state = tempfile::tempdir()?;
         let folder = state.path().to_str().context("the folder for temporary files has an odd name")?;
         let schema = match does {
@@ -81,7 +99,7 @@ impl Tdferry {
         let slots = CONNECTIONS.to_string();
         let words =
             ["run", "--from", from, "--to", to, "--state", folder, "--schema", schema, "--slots", &slots];
-        let ran = process::run(self.command(words).arg("--json")).await?;
+        let ran = process::run(self.command(words).args(["--json", "--verify", verify.word()])).await?;
         let summary: Summary = serde_json::from_str(ran.stdout.trim()).context(ran.stdout.clone())?;
         ensure!(summary.state == "completed", "tdferry ended as {}", summary.state);
         let moved = match does {

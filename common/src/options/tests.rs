@@ -76,6 +76,8 @@ fn every_option_of_the_table_can_be_asked_for_and_is_kept() {
         ("update-tags", "true"),
         ("libraryPath", "/l.so"),
         ("configDir", "/etc/taos"),
+        ("verify", "sample:5"),
+        ("repair", "true"),
         ("compression", "true"),
     ];
     let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();

@@ -84,6 +84,7 @@ fn clean() -> Facts {
             normal_tables: vec![plain()],
             names,
             missing: None,
+            clash: None,
         },
         target: TargetFacts {
             version: "3.3.1.0".into(),

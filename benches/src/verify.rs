@@ -1,0 +1,136 @@
+//! What comparing by digest costs beside copying: the same database copied without and with it by turns, each time
+//! into a fresh database of the same target. The structure is created beforehand, so that rows alone are measured.
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde::Serialize;
+
+use crate::case::{self, Case, Name};
+use crate::servers::{Servers, with_database};
+use crate::tdferry::{Does, Tdferry, Verify};
+use crate::{load, output};
+
+/// The most that comparing may cost, in times of the copy.
+const WANTED: f64 = 0.25;
+/// Rows that a stand-in can hold in memory, of a case that has more.
+const MOST_ROWS: u64 = 8_000_000;
+
+/// How often.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Rounds of each case; medians are shown
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+    /// Cases a so-manieth of their size, to try the bench itself
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    divide: u32,
+}
+
+/// What comparing came to in one case.
+#[derive(Debug, Serialize)]
+struct Cost {
+    case: Name,
+    real: bool,
+    rows: u64,
+    /// Medians.
+    seconds_without: f64,
+    seconds_with: f64,
+    /// Of each round: what comparing took longer, in times of the copy.
+    ratios: Vec<f64>,
+    ratio: f64,
+    wanted: f64,
+}
+
+/// Measures dense and sparse tables, on stand-ins and on real servers where they are named.
+pub(crate) async fn run(args: &VerifyArgs, tdferry: &Tdferry, json: bool) -> Result<()> {
+    let mut costs = Vec::new();
+    for case in case::chosen(&[Name::Dense, Name::Sparse], args.divide) {
+        let case = Case { rows: case.rows.min((MOST_ROWS / case.subtables).max(1)), ..case };
+        let servers = Servers::that_keep(tdferry, &case).await?;
+        costs.push(cost(args, tdferry, &servers, &case, json).await?);
+        drop(servers);
+        if let Some(real) = Servers::real() {
+            let case = case.on_real();
+            load::fill(&real, &case).await?;
+            let cost = cost(args, tdferry, &real, &case, json).await;
+            load::drop_database(&real.source, &real.database(&case)).await?;
+            costs.push(cost?);
+        }
+    }
+    if json { output::json(&costs) } else { Ok(()) }
+}
+
+async fn cost(
+    args: &VerifyArgs,
+    tdferry: &Tdferry,
+    servers: &Servers,
+    case: &Case,
+    json: bool,
+) -> Result<Cost> {
+    let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..args.rounds {
+        let one = seconds(tdferry, servers, case, Verify::Count, round).await?;
+        let other = seconds(tdferry, servers, case, Verify::Digest, round).await?;
+        ratios.push(other / one - 1.0);
+        without.push(one);
+        with.push(other);
+    }
+    let cost = Cost {
+        case: case.name,
+        real: servers.are_real(),
+        rows: case.amount(),
+        seconds_without: median(without),
+        seconds_with: median(with),
+        ratio: median(ratios.clone()),
+        ratios,
+        wanted: WANTED,
+    };
+    if !json {
+        output::data(&cost.told())?;
+    }
+    Ok(cost)
+}
+
+async fn seconds(
+    tdferry: &Tdferry,
+    servers: &Servers,
+    case: &Case,
+    verify: Verify,
+    round: u32,
+) -> Result<f64> {
+    let into = format!("{}_{}_{round}", servers.database(case), verify.word());
+    let (from, to) =
+        (with_database(&servers.source, &servers.database(case)), with_database(&servers.target, &into));
+    let measured = async {
+        tdferry.run(&from, &to, Does::Structure, Verify::Count).await?;
+        let run = tdferry.run(&from, &to, Does::Rows, verify).await?;
+        ensure!(run.moved == case.amount(), "{} of {} rows came", run.moved, case.amount());
+        Ok(run.ran.seconds)
+    };
+    let measured = measured.await;
+    load::drop_database(&servers.target, &into).await?;
+    measured.with_context(|| format!("round {round} of {} with {}", case.name, verify.word()))
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
+impl Cost {
+    fn told(&self) -> String {
+        let on = if self.real { "real servers" } else { "stand-ins" };
+        let rounds: Vec<_> = self.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+        format!(
+            "{} on {on}, {} rows: {:.2} s copied and counted, {:.2} s copied and compared by digest; comparing costs \
+             {:.2} of the copy ({}; at most {:.2} wanted)",
+            self.case,
+            self.rows,
+            self.seconds_without,
+            self.seconds_with,
+            self.ratio,
+            rounds.join(", "),
+            self.wanted
+        )
+    }
+}
