@@ -26,6 +26,6 @@ pub use error::SqlError;
 pub use exec::{Outcome, ResultTable};
 pub use fault::{Action, Armed, Fault, Faults, Moment, When};
 pub use run::{RunError, RunOptions, run_until};
-pub use seed::{MetersSeed, SeedError};
+pub use seed::{MetersSeed, SeedError, TortureSeed};
 pub use server::{Server, ServerError};
 pub use stats::Stats;

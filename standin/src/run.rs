@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use crate::config::{Config, Flavor, SinkMode};
-use crate::seed::{MetersSeed, SeedError};
+use crate::seed::{MetersSeed, SeedError, TortureSeed};
 use crate::server::{Server, ServerError};
 
 /// The options of the command.
@@ -55,7 +55,7 @@ fn plant(server: &Server, seed: &str) -> Result<(), SeedError> {
     let (what, database) = seed.split_once('@').map_or((seed, None), |(what, name)| (what, Some(name)));
     match what {
         "demo" => server.seed_demo(database.unwrap_or("power")),
-        "torture" => server.seed_torture(database.unwrap_or("torture")),
+        "torture" => server.seed_torture(&TortureSeed::new(database.unwrap_or("torture"))),
         _ => {
             let mut meters: MetersSeed = what.parse()?;
             if let Some(database) = database {

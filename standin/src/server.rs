@@ -7,7 +7,7 @@ use crate::config::{Config, Flavor};
 use crate::error::SqlError;
 use crate::exec::{Answer, Context, Engine, Outcome};
 use crate::fault::Faults;
-use crate::seed::{self, MetersSeed, SeedError};
+use crate::seed::{self, MetersSeed, SeedError, TortureSeed};
 use crate::stats::Stats;
 use crate::sync::{lock, read};
 use crate::wire::Listener;
@@ -172,12 +172,12 @@ impl Server {
         seed::demo(&self.engine, database)
     }
 
-    /// Adds a database of everything that is awkward: all types, NULLs, odd names, extremes.
+    /// Adds a database of everything that is awkward: all types, NULLs, odd names, extremes, more than 300 tables.
     ///
     /// # Errors
     /// If the database exists already.
-    pub fn seed_torture(&self, database: &str) -> Result<(), SeedError> {
-        seed::torture(&self.engine, database)
+    pub fn seed_torture(&self, seed: &TortureSeed) -> Result<(), SeedError> {
+        seed::torture(&self.engine, seed)
     }
 }
 

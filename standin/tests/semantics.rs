@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use tdferry_standin::Flavor::{self, V3, V26};
-use tdferry_standin::{Config, Outcome, Server, Value};
+use tdferry_standin::{Config, Outcome, Server, TortureSeed, Value};
 
 const BOTH: &[Flavor] = &[V26, V3];
 const DAY: i64 = 86_400_000;
@@ -238,11 +238,14 @@ async fn every_seed_grows_on_both_generations() {
     for flavor in [V26, V3] {
         let server = Server::start(Config::new(flavor)).await.unwrap();
         server.seed_demo("power").unwrap();
-        server.seed_torture("odd").unwrap();
+        server.seed_torture(&TortureSeed::new("odd")).unwrap();
         assert_eq!(server.row_count("power", "meters"), Some(800_000));
         assert_eq!(server.row_count("power", "sensors"), Some(40_000));
         assert_eq!(server.row_count("power", "events"), Some(500));
-        assert_eq!(server.row_count("odd", "alltypes"), Some(18));
+        let rows = |stable: &str| server.row_count("odd", stable).unwrap_or_default();
+        assert!(rows("alltypes") > 100 && rows("dense") == 18_000);
+        let Outcome::Rows(tables) = server.execute("show odd.tables").unwrap() else { panic!() };
+        assert!(tables.rows.len() >= 300, "{} tables", tables.rows.len());
         assert!(server.seed_demo("power").is_err(), "a second time is refused");
     }
 }

@@ -7,6 +7,7 @@ mod torture;
 pub(crate) use demo::demo;
 pub use meters::MetersSeed;
 pub(crate) use meters::meters;
+pub use torture::TortureSeed;
 pub(crate) use torture::torture;
 
 use std::sync::Arc;
