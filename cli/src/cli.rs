@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 use tdferry_common::telemetry::LogConfig;
 
 use crate::exit::{Exit, Failure, HELP, Outcome};
-use crate::{check, coordinator, demo, output, plan, rejects, run, shard, standin, task, worker};
+use crate::{
+    certificate, check, coordinator, demo, output, plan, rejects, run, shard, standin, task, worker,
+};
 
 const TOUR: &str = "\
 Try it:            tdferry demo
@@ -43,6 +45,9 @@ enum Command {
     /// Look at the rows that the target refused, and try them again
     #[command(subcommand)]
     Rejects(rejects::RejectsCommand),
+    /// Write what a task did as a file in which any change shows, and check such a file
+    #[command(subcommand)]
+    Certificate(certificate::CertificateCommand),
     Standin(standin::StandinArgs),
 }
 
@@ -78,6 +83,7 @@ impl Cli {
             Command::Task(command) => Box::pin(task::task(command)).await,
             Command::Shard(command) => Box::pin(shard::shard(command)).await,
             Command::Rejects(command) => Box::pin(rejects::rejects(command)).await,
+            Command::Certificate(command) => Box::pin(certificate::certificate(command, &quiet)).await,
             Command::Standin(args) => Box::pin(standin::standin(args, &log)).await,
         }
     }

@@ -11,6 +11,7 @@ use tdferry_common::time::Period;
 use crate::extents::Extents;
 pub use crate::extents::Heading;
 use crate::filter::Filter;
+use crate::mapping;
 use crate::selection::{self, Listing, Selection};
 use crate::{period, sizing};
 
@@ -51,7 +52,7 @@ pub async fn read(
     clock: &Clock,
     mut take: impl FnMut(Part),
 ) -> PortResult<()> {
-    let source = connector.source(spec).await?;
+    let source = mapping::source(connector, spec, "").await?;
     let version = source.version().await?;
     if !version.starts_with('2') {
         let message = format!("it is TDengine {version}; tdferry reads 2.x");

@@ -31,6 +31,7 @@ mod runner;
 mod schema;
 mod selection;
 mod session;
+pub mod sides;
 mod sizing;
 mod structure;
 mod survey;

@@ -6,6 +6,7 @@ use tdferry_worker::check::{Finding, Severity};
 
 use super::{View, counted, grouped, held};
 use crate::output;
+use crate::page::escaped;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--fg:#1c2330;--dim:#5b6576;--bg:#f6f7f9;--card:#fff;--line:#dfe3ea;\
@@ -93,22 +94,6 @@ const fn class(severity: Severity) -> &'static str {
         Severity::Changes => "changes",
         Severity::Notes => "notes",
     }
-}
-
-/// Names come from databases: nothing of them is markup.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

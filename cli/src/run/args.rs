@@ -32,6 +32,8 @@ pub struct RunArgs {
     #[command(flatten)]
     repairs: Repairs,
     #[command(flatten)]
+    proof: Proof,
+    #[command(flatten)]
     local: Local,
 }
 
@@ -60,7 +62,20 @@ pub struct VerifyArgs {
     #[command(flatten)]
     repairs: Repairs,
     #[command(flatten)]
+    proof: Proof,
+    #[command(flatten)]
     local: Local,
+}
+
+/// What is written at the end.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Proof {
+    /// Where the certificate goes, with a page beside it [default: TASK.certificate.json in the state folder]
+    #[arg(long, value_name = "FILE")]
+    pub(super) certificate: Option<PathBuf>,
+    /// Read every subtable again on both sides for the certificate, and tell rows and sum of each
+    #[arg(long)]
+    pub(super) certificate_subtables: bool,
 }
 
 /// What is done where the target differs.
@@ -97,6 +112,7 @@ pub(super) struct Asking {
     pub(super) spec: Spec,
     pub(super) state: PathBuf,
     pub(super) repairs: Repairs,
+    pub(super) proof: Proof,
     pub(super) local: Local,
     /// Whether the task is forgotten when it came to its end.
     pub(super) once: bool,
@@ -106,8 +122,8 @@ impl RunArgs {
     /// The task, checked whole: nothing has been opened or stored.
     pub(super) fn asking(self) -> Result<Asking, Failure> {
         let spec = self.asked.spec(&self.from, &self.to)?;
-        let Self { state, repairs, local, .. } = self;
-        Ok(Asking { spec, state, repairs, local, once: false })
+        let Self { state, repairs, proof, local, .. } = self;
+        Ok(Asking { spec, state, repairs, proof, local, once: false })
     }
 }
 
@@ -116,7 +132,7 @@ impl VerifyArgs {
     pub(super) fn asking(self) -> Result<Asking, Failure> {
         let mut spec = self.asked.spec(&self.from, &self.to)?;
         spec.options.mode = Mode::Verify;
-        let Self { state, repairs, local, .. } = self;
-        Ok(Asking { spec, state, repairs, local, once: true })
+        let Self { state, repairs, proof, local, .. } = self;
+        Ok(Asking { spec, state, repairs, proof, local, once: true })
     }
 }

@@ -5,6 +5,7 @@ mod bars;
 mod cluster;
 mod phases;
 mod preflight;
+mod proof;
 mod summary;
 
 use std::sync::Arc;
@@ -89,7 +90,9 @@ async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connect
     if let Some(failure) = unusable(&mut admin, &task, &last).await {
         return Err(failure);
     }
-    let mut summary = Summary::new(&last, rows_at_start, started.elapsed().as_secs_f64(), &phases);
+    let seconds = started.elapsed().as_secs_f64();
+    let proof = proof::certify(&mut admin, connector.as_ref(), asking, &last).await?;
+    let mut summary = Summary::new(&last, rows_at_start, seconds, &phases).with_certificate(proof);
     summary.findings = findings(&mut admin, &last).await?;
     if local.json {
         output::json(&summary)

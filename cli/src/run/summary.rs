@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tdferry_proto::v1;
 
+use crate::certificate::Written;
 use crate::exit::Exit;
 use crate::output::{count, duration};
 use crate::run::phases::Phases;
@@ -41,6 +42,12 @@ pub struct Summary {
     /// What the shards that found the target to differ have to tell, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// Where its certificate is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The hash that stands for the whole certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_head: Option<String>,
     /// Why it failed, or what it waits for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -68,8 +75,17 @@ impl Summary {
             rows_verified: progress.rows_verified,
             verified: completed,
             findings: Vec::new(),
+            certificate: None,
+            certificate_head: None,
             reason: task.reason.clone(),
         }
+    }
+
+    /// The same with the certificate that was written.
+    #[must_use]
+    pub(crate) fn with_certificate(self, written: Option<Written>) -> Self {
+        let (file, head) = written.map(|written| (written.file.display().to_string(), written.head)).unzip();
+        Self { certificate: file, certificate_head: head, ..self }
     }
 
     /// How the process ends by it.
@@ -109,6 +125,9 @@ impl Summary {
             if rows > 0 {
                 text.push_str(&format!("; {} rows {what}", count(rows)));
             }
+        }
+        if let Some((file, head)) = self.certificate.as_ref().zip(self.certificate_head.as_ref()) {
+            text.push_str(&format!("\ncertificate {file}, head {head}"));
         }
         if !self.reason.is_empty() {
             text.push_str(&format!("\n{}", self.reason));

@@ -15,7 +15,13 @@ fn copy() -> Shard {
 }
 
 fn at(seq: u64, epoch: i64, index: u32, next: i64) -> Checkpoint {
-    Checkpoint { epoch: Epoch(epoch), seq, offset: Offset { index, next }, totals: Totals::default(), sum: Some(0) }
+    Checkpoint {
+        epoch: Epoch(epoch),
+        seq,
+        offset: Offset { index, next },
+        totals: Totals::default(),
+        sum: Some(0),
+    }
 }
 
 fn agreed(rows: u64) -> Totals {

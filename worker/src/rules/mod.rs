@@ -43,6 +43,20 @@ pub(crate) enum Why {
     Chosen,
 }
 
+impl Why {
+    /// Its word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Widened => "widened",
+            Self::Clamped => "clamped",
+            Self::Gone => "gone",
+            Self::Unknown => "unknown",
+            Self::Asked => "asked",
+            Self::Chosen => "chosen",
+        }
+    }
+}
+
 /// An option that is not the same on both sides, or that has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {

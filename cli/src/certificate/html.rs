@@ -1,0 +1,209 @@
+//! A certificate as one self-contained page: no scripts, nothing loaded, readable in light and dark. It shows the entries and
+//! nothing else, so it says what the file says.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::chain::Certificate;
+use crate::output;
+use crate::page::escaped;
+
+/// Rows of one table: a browser should still scroll. The file has all of them.
+const MOST_ROWS: usize = 2_000;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--fg:#1c2330;--dim:#5b6576;--bg:#f6f7f9;--card:#fff;--line:#dfe3ea;--good:#1b6e3c;--bad:#b3261e}\
+@media(prefers-color-scheme:dark){:root{--fg:#e4e8ef;--dim:#9aa5b5;--bg:#12161d;--card:#1a2029;--line:#2c3542;--good:#7ad69a;--bad:#ff8a80}}\
+*{box-sizing:border-box}body{margin:0 auto;max-width:76rem;padding:2rem 1.25rem;background:var(--bg);color:var(--fg);\
+font:15px/1.5 system-ui,sans-serif}h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0}\
+.dim{color:var(--dim)}.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}\
+.scroll{overflow-x:auto}table{width:100%;border-collapse:collapse;background:var(--card);border:1px solid var(--line)}\
+th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-top:1px solid var(--line);overflow-wrap:anywhere}\
+th{color:var(--dim);font-weight:600;overflow-wrap:normal}td.n{text-align:right;white-space:nowrap;overflow-wrap:normal;\
+font-variant-numeric:tabular-nums}th.n{text-align:right}code{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}\
+summary{cursor:pointer;font-size:1.1rem;font-weight:600;margin:2rem 0 .5rem}";
+
+/// A column of a table: its heading, and where it stands in an entry.
+type Column = (&'static str, &'static str);
+
+const STABLES: [Column; 11] = [
+    ("stable", "/name"),
+    ("subtables created", "/subtables_created"),
+    ("rows read", "/rows/read"),
+    ("written", "/rows/written"),
+    ("rejected", "/rows/rejected"),
+    ("at the source", "/rows/source_counted"),
+    ("at the target", "/rows/target_counted"),
+    ("read back", "/rows_read_back"),
+    ("tables that differ", "/differing/tables"),
+    ("shards failed", "/shards/failed"),
+    ("sum", "/sum"),
+];
+const SHARDS: [Column; 10] = [
+    ("shard", "/id"),
+    ("kind", "/kind"),
+    ("stable", "/stable"),
+    ("subtables", "/subtables"),
+    ("from", "/period/from"),
+    ("to", "/period/to"),
+    ("state", "/state"),
+    ("rows", "/rows/read"),
+    ("sum", "/sum"),
+    ("why", "/why"),
+];
+const TABLES: [Column; 6] = [
+    ("stable", "/stable"),
+    ("table", "/table"),
+    ("rows at the source", "/source/rows"),
+    ("rows at the target", "/target/rows"),
+    ("equal", "/equal"),
+    ("sum of the source", "/source/sum"),
+];
+const OPTIONS: [Column; 4] =
+    [("option", "/option"), ("source", "/source"), ("target", "/target"), ("why", "/why")];
+
+pub(super) fn page(certificate: &Certificate) -> String {
+    let mut html = String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+    html.push_str("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
+    let _ = write!(
+        html,
+        "<title>certificate of {}</title><style>{STYLE}</style></head><body>",
+        text(first(certificate, "task"), "/name")
+    );
+    head(&mut html, certificate);
+    verdict(&mut html, first(certificate, "verdict"));
+    pairs(&mut html, "Task", first(certificate, "task"));
+    pairs(&mut html, "Source", first(certificate, "source"));
+    pairs(&mut html, "Target", first(certificate, "target"));
+    list(&mut html, certificate, "option", ("Options of the database that are not the same", &OPTIONS));
+    list(&mut html, certificate, "stable", ("Stables", &STABLES));
+    list(&mut html, certificate, "subtable", ("Subtables and normal tables, read again", &TABLES));
+    folded(&mut html, certificate, "shard", ("Shards", &SHARDS));
+    html.push_str("</body></html>\n");
+    html
+}
+
+fn first<'a>(certificate: &'a Certificate, kind: &'a str) -> &'a Value {
+    certificate.of(kind).next().unwrap_or(&Value::Null)
+}
+
+fn head(html: &mut String, certificate: &Certificate) {
+    let state = text(first(certificate, "verdict"), "/state");
+    let class = if state == "completed" { "good" } else { "bad" };
+    let tdferry = first(certificate, "tdferry");
+    let _ = write!(
+        html,
+        "<h1>Certificate of {}</h1><p class=\"{class}\">{state}</p><p class=\"dim\">written {} by tdferry {}</p>\
+         <p class=\"dim\">{} entries, head <code>{}</code></p>\
+         <p class=\"dim\">This page shows what the file of the same head says. Only the file can be checked: \
+         <code>tdferry certificate check FILE --head {}</code></p>",
+        text(first(certificate, "task"), "/name"),
+        text(tdferry, "/written"),
+        text(tdferry, "/version"),
+        certificate.entries.len(),
+        certificate.head(),
+        certificate.head(),
+    );
+}
+
+fn verdict(html: &mut String, verdict: &Value) {
+    let _ = write!(html, "<h2>Verdict</h2>");
+    fields(html, verdict);
+}
+
+fn pairs(html: &mut String, title: &str, body: &Value) {
+    let _ = write!(html, "<h2>{title}</h2>");
+    fields(html, body);
+}
+
+/// A field a line; what is inside of a field by its path.
+fn fields(html: &mut String, body: &Value) {
+    html.push_str("<table>");
+    let mut told = Vec::new();
+    flatten(body, String::new(), &mut told);
+    for (name, value) in told {
+        let _ = write!(html, "<tr><th>{}</th><td>{value}</td></tr>", escaped(&name));
+    }
+    html.push_str("</table>");
+}
+
+fn flatten(value: &Value, name: String, told: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, inner) in fields {
+                let key = key.replace('_', " ");
+                flatten(inner, if name.is_empty() { key } else { format!("{name} · {key}") }, told);
+            }
+        }
+        plain => told.push((name, shown(plain))),
+    }
+}
+
+fn list(html: &mut String, certificate: &Certificate, kind: &str, (title, columns): (&str, &[Column])) {
+    let entries: Vec<&Value> = certificate.of(kind).collect();
+    if !entries.is_empty() {
+        let _ = write!(html, "<h2>{title} ({})</h2>", output::count(length(&entries)));
+        table(html, &entries, columns);
+    }
+}
+
+fn folded(html: &mut String, certificate: &Certificate, kind: &str, (title, columns): (&str, &[Column])) {
+    let entries: Vec<&Value> = certificate.of(kind).collect();
+    let _ = write!(html, "<details><summary>{title} ({})</summary>", output::count(length(&entries)));
+    table(html, &entries, columns);
+    html.push_str("</details>");
+}
+
+fn table(html: &mut String, entries: &[&Value], columns: &[Column]) {
+    // a column that says nothing of any entry is no help
+    let says =
+        |path: &str| entries.iter().any(|entry| entry.pointer(path).is_some_and(|value| !value.is_null()));
+    let columns: Vec<&Column> = columns.iter().filter(|(_, path)| says(path)).collect();
+    html.push_str("<div class=\"scroll\"><table><tr>");
+    for (heading, path) in &columns {
+        let number = entries.iter().any(|entry| entry.pointer(path).is_some_and(Value::is_number));
+        let _ = write!(html, "<th{}>{heading}</th>", if number { " class=\"n\"" } else { "" });
+    }
+    html.push_str("</tr>\n");
+    for entry in entries.iter().take(MOST_ROWS) {
+        html.push_str("<tr>");
+        for (_, path) in &columns {
+            let value = entry.pointer(path).unwrap_or(&Value::Null);
+            let class = if value.is_number() { " class=\"n\"" } else { "" };
+            let _ = write!(html, "<td{class}>{}</td>", shown(value));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</table></div>");
+    if entries.len() > MOST_ROWS {
+        let more = output::count(length(entries).saturating_sub(length(&entries[..MOST_ROWS])));
+        let _ = write!(html, "<p class=\"dim\">and {more} more in the file</p>");
+    }
+}
+
+fn text(entry: &Value, path: &str) -> String {
+    shown(entry.pointer(path).unwrap_or(&Value::Null))
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+        Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), output::count),
+        Value::String(text) if text.is_empty() => "–".to_owned(),
+        Value::String(text) if is_sum(text) => format!("<code>{text}</code>"),
+        Value::String(text) => escaped(text),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        Value::Object(_) => escaped(&value.to_string()),
+    }
+}
+
+/// Sums are long and meant to be compared.
+fn is_sum(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn length<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,247 @@
+//! What both databases tell of themselves once a task has ended, for its certificate: versions, options, and on request a
+//! sum over every subtable, read again on both sides. Only reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use tdferry_common::digest::{RowSum, run_hashes};
+use tdferry_common::port::{Connector, PortResult, Rows, Sink, Source};
+use tdferry_common::schema::{Column, Database, Stable};
+use tdferry_common::spec::Spec;
+use tdferry_common::time::Period;
+
+use crate::filter::Filter;
+use crate::mapping;
+use crate::rules::{self, Load, Why};
+use crate::selection::{self, Listing};
+
+/// Subtables read with one query: few enough that their sums are nothing in memory, enough to be quick.
+const NAMES_AT_ONCE: usize = 256;
+
+/// One side.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The server's version.
+    pub version: String,
+    /// The database's options, by the server's own names.
+    pub options: BTreeMap<String, String>,
+}
+
+/// An option of the source's database as tdferry says it to a new target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translation {
+    /// The source's name for it.
+    pub option: String,
+    /// The source's value.
+    pub source: String,
+    /// What is said instead.
+    pub target: String,
+    /// Why it is not the same, in a word.
+    pub why: &'static str,
+}
+
+/// Both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sides {
+    /// The 2.x database.
+    pub source: Told,
+    /// The 3.x database.
+    pub target: Told,
+    /// What is not the same in a new target as it is in the source.
+    pub translations: Vec<Translation>,
+}
+
+/// A table on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSums {
+    /// Empty for a normal table.
+    pub stable: String,
+    /// The table.
+    pub table: String,
+    /// Rows and sum of the source.
+    pub source: (u64, RowSum),
+    /// Rows and sum of the target.
+    pub target: (u64, RowSum),
+}
+
+/// Asks both sides what they are.
+pub async fn ask(connector: &dyn Connector, spec: &Spec) -> PortResult<Sides> {
+    let (source, sink) = (mapping::source(connector, spec, "").await?, connector.sink(spec).await?);
+    let held = source.database().await?;
+    let options = sink.database().await?.unwrap_or_default().options;
+    let translations = translations(&held, spec, &options);
+    Ok(Sides {
+        source: Told { version: source.version().await?, options: held.options },
+        target: Told { version: sink.version().await?, options },
+        translations,
+    })
+}
+
+fn translations(source: &Database, spec: &Spec, target: &BTreeMap<String, String>) -> Vec<Translation> {
+    let told = rules::translate(source, &spec.options.database, &Load::default());
+    let translation = |one: rules::Difference| {
+        // how many there were to be depended on the moment; how many there are does not
+        let chosen = target.get("vgroups").filter(|_| one.why == Why::Chosen);
+        let target = chosen.map_or(one.target, |vgroups| format!("VGROUPS {vgroups}"));
+        Translation { option: one.option, source: one.source, target, why: one.why.as_str() }
+    };
+    told.differences.into_iter().map(translation).collect()
+}
+
+/// Reads every table that the task takes on both sides, in this period, and hands on their sums table by table.
+pub async fn sums(
+    connector: &dyn Connector,
+    spec: &Spec,
+    period: Period,
+    mut take: impl FnMut(TableSums),
+) -> PortResult<()> {
+    let source = mapping::source(connector, spec, "").await?;
+    let mut filter = Filter::new(&spec.options);
+    let selection = selection::select(source.as_ref(), spec, &mut filter, Listing::IfPicked).await?;
+    for taken in &selection.stables {
+        // as their rows are copied: under the target's names, and of the rows that are asked for
+        let both = Both::open(connector, spec, &taken.stable, period).await?;
+        let mut pages = source.subtables(&taken.stable.name, false);
+        while let Some(page) = pages.try_next().await? {
+            let names = page.into_iter().map(|subtable| subtable.name);
+            let names: Vec<String> =
+                names.filter(|name| filter.takes_subtable(&taken.stable.name, name)).collect();
+            for names in names.chunks(NAMES_AT_ONCE) {
+                both.tables(names).await?.into_iter().for_each(&mut take);
+            }
+        }
+    }
+    let sink = mapping::sink(connector, spec, "").await?;
+    for table in &selection.normal_tables {
+        let (columns, name) = (table.columns.as_slice(), table.name.as_str());
+        let source = one(source.as_ref(), name, columns, period).await?;
+        let target = one(sink.as_ref(), name, columns, period).await?;
+        take(TableSums { stable: String::new(), table: table.name.clone(), source, target });
+    }
+    Ok(())
+}
+
+/// A stable on both sides.
+struct Both<'a> {
+    source: Arc<dyn Source>,
+    sink: Arc<dyn Sink>,
+    stable: &'a Stable,
+    period: Period,
+}
+
+impl<'a> Both<'a> {
+    async fn open(
+        connector: &dyn Connector,
+        spec: &Spec,
+        stable: &'a Stable,
+        period: Period,
+    ) -> PortResult<Self> {
+        let source = mapping::source(connector, spec, &stable.name).await?;
+        let sink = mapping::sink(connector, spec, &stable.name).await?;
+        Ok(Self { source, sink, stable, period })
+    }
+
+    async fn tables(&self, names: &[String]) -> PortResult<Vec<TableSums>> {
+        let (source, target) = tokio::try_join!(
+            many(self.source.as_ref(), self.stable, names, self.period),
+            many(self.sink.as_ref(), self.stable, names, self.period),
+        )?;
+        let of = |sums: &BTreeMap<String, (u64, RowSum)>, name: &String| {
+            sums.get(name).copied().unwrap_or_default()
+        };
+        // a name that a server lists twice is one table
+        let names: BTreeSet<&String> = names.iter().collect();
+        let sums = |name: &String| TableSums {
+            stable: self.stable.name.clone(),
+            table: name.clone(),
+            source: of(&source, name),
+            target: of(&target, name),
+        };
+        Ok(names.into_iter().map(sums).collect())
+    }
+}
+
+async fn many(
+    rows: &dyn Rows,
+    stable: &Stable,
+    names: &[String],
+    period: Period,
+) -> PortResult<BTreeMap<String, (u64, RowSum)>> {
+    let mut sums: BTreeMap<String, (u64, RowSum)> = BTreeMap::new();
+    let mut read = rows.read_many(stable, names, period);
+    while let Some(part) = read.try_next().await? {
+        let hashes = run_hashes(&part);
+        for run in &part.runs {
+            let hashes = hashes.get(run.rows.clone()).unwrap_or_default();
+            let (count, sum) = sums.entry(run.table.to_string()).or_default();
+            *count += u64::try_from(hashes.len()).unwrap_or(u64::MAX);
+            sum.add(RowSum::of_hashes(hashes));
+        }
+    }
+    Ok(sums)
+}
+
+async fn one(rows: &dyn Rows, table: &str, columns: &[Column], period: Period) -> PortResult<(u64, RowSum)> {
+    let (mut count, mut sum) = (0, RowSum::ZERO);
+    let mut read = rows.read(table, columns.into(), period);
+    while let Some(block) = read.try_next().await? {
+        count += u64::try_from(block.rows()).unwrap_or(u64::MAX);
+        sum.add(RowSum::of_block(table, &block));
+    }
+    Ok((count, sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use tdferry_common::spec::TaskKind;
+    use tdferry_common::testing::{MemConnector, MemDatabase, MemServer, Recipe};
+
+    use super::*;
+
+    fn spec() -> Spec {
+        let (from, to) = ("ws://s:6041/power", "ws://t:6041");
+        Spec::build("t", TaskKind::TDengine2, from, to, &BTreeMap::new()).unwrap()
+    }
+
+    async fn differing(source: MemDatabase, target: MemDatabase) -> (Vec<String>, usize) {
+        let sink = MemServer::sink();
+        sink.change(|held| *held = target);
+        let connector = MemConnector::new(MemServer::source(source), Arc::clone(&sink));
+        let mut told = Vec::new();
+        sums(&connector, &spec(), Period::ALL, |sums| told.push(sums)).await.unwrap();
+        let differ =
+            told.iter().filter(|sums| sums.source != sums.target).map(|sums| sums.table.clone()).collect();
+        (differ, told.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_table_is_summed_on_both_sides_and_the_one_that_differs_is_named() {
+        let whole = Recipe::small(11).make();
+        let (differ, tables) = differing(whole.clone(), whole.clone()).await;
+        assert_eq!((differ, tables), (Vec::new(), whole.tables.len()));
+        for name in whole.tables.keys() {
+            let mut damaged = whole.clone();
+            // a row is gone
+            let Some(lost) = damaged.tables.get_mut(name).and_then(|table| table.rows.pop_first()) else {
+                continue;
+            };
+            let (differ, _) = differing(whole.clone(), damaged).await;
+            assert_eq!(differ, [name.clone()], "{lost:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_sides_tell_their_versions_and_options_and_what_was_translated() {
+        let mut database = Recipe::small(11).make();
+        database.database.options.insert("keep".into(), "100".into());
+        let sink = MemServer::sink();
+        let connector = MemConnector::new(MemServer::source(database), Arc::clone(&sink));
+        sink.change(|held| held.database.options.insert("vgroups".into(), "7".into()));
+        let sides = ask(&connector, &spec()).await.unwrap();
+        assert!(sides.source.version.starts_with('2') && sides.target.version.starts_with('3'));
+        assert_eq!(sides.source.options["keep"], "100");
+        let keep = sides.translations.iter().find(|one| one.option == "keep").unwrap();
+        assert_eq!((keep.why, keep.source.as_str()), ("widened", "100"));
+    }
+}
