@@ -15,7 +15,7 @@ use tdferry_common::batch::{Block, TableRuns, TagRow, Value};
 use tdferry_common::port::{Connector, PortError, PortResult, Rows, Side, Sink, Source, Tables};
 use tdferry_common::schema::{Column, Database, NormalTable, Stable};
 use tdferry_common::spec::Spec;
-use tdferry_common::testing::{MemConnector, MemSink, MemSource, sink_of};
+use tdferry_common::testing::{MemConnector, MemDatabase, MemSink, MemSource, sink_of};
 use tdferry_common::time::{Period, Precision};
 use tokio::time::sleep;
 
