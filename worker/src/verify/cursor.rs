@@ -80,16 +80,14 @@ impl<'a> Cursor<'a> {
         loop {
             self.attempt.go_on()?;
             match self.block_of_stream(&mut outage).await {
-                Ok(None) => return Ok(false),
+                // an ended stream must not be asked again
+                Ok(None) => return Ok(self.ended()),
                 Ok(Some(block)) if block.rows() == 0 => {}
                 Ok(Some(block)) => {
                     self.take(block);
                     return Ok(true);
                 }
-                Err(PortError::Missing { .. }) => {
-                    self.left.from = self.left.to;
-                    return Ok(false);
-                }
+                Err(PortError::Missing { .. }) => return Ok(self.ended()),
                 Err(error) if error.is_away() => {
                     self.blocks = None;
                     outage.wait(&error).await?;
@@ -99,6 +97,12 @@ impl<'a> Cursor<'a> {
                 }
             }
         }
+    }
+
+    /// Nothing more comes.
+    fn ended(&mut self) -> bool {
+        (self.left.from, self.blocks) = (self.left.to, None);
+        false
     }
 
     /// The first timestamp behind what was read.

@@ -16,3 +16,4 @@ mod stage;
 mod structure;
 mod surveys;
 mod truncating;
+mod verifying;
