@@ -40,7 +40,7 @@ async fn goes_through(servers: &Servers, seed: &TortureSeed, tables: u64) {
 async fn on_stand_ins(seed: TortureSeed) {
     let servers = Servers::standins().await;
     servers.source_standin().seed_torture(&seed).unwrap();
-    goes_through(&servers, &seed, 370).await;
+    goes_through(&servers, &seed, 360).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

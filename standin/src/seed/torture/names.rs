@@ -36,7 +36,7 @@ const RESERVED: [&str; 20] = [
 ];
 /// The longest name of a table, in bytes.
 const LONGEST: usize = 192;
-/// The longest name of a column, in bytes.
+/// The longest name of a column, in bytes; in backticks 2.7 takes two less.
 const LONGEST_COLUMN: usize = 64;
 
 pub(super) fn make(made: &mut Made<'_>) {
@@ -77,8 +77,8 @@ fn longest(made: &mut Made<'_>) {
     let long = |character: &str, bytes: usize| character.repeat(bytes / character.len());
     let stable = format!("S{}", long("s", LONGEST - 1));
     let (path, column) = (made.path(&stable), long("c", LONGEST_COLUMN));
-    let tag = long("值", LONGEST_COLUMN - 1);
-    made.say(format!("create table {path} (ts timestamp, `{column}` int) tags (`{tag}` int)"));
+    let tag = long("值", LONGEST_COLUMN - 2);
+    made.say(format!("create table {path} (ts timestamp, {column} int) tags (`{tag}` int)"));
     let tables = [
         long("t", LONGEST),
         long("表", LONGEST),
