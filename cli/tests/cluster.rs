@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use support::load::{self, SMALL};
 use support::process::{Answer, answer, started, wait};
-use support::servers::Servers;
+use support::servers::{Servers, task_file};
 use tdferry_embedded::testing::RealEtcd;
 
 async fn coordinator(store: &str) -> (tokio::process::Child, String) {
@@ -20,16 +20,6 @@ async fn coordinator(store: &str) -> (tokio::process::Child, String) {
     let (child, line) = started(&args, "listening on").await;
     let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
     (child, format!("http://{}", address.trim_end_matches(',')))
-}
-
-fn task_file(servers: &Servers) -> String {
-    let (from, to) = (servers.from("power"), servers.to("power"));
-    let by_reference = |dsn: String| dsn.replace(":taosdata@", ":${env:TDFERRY_TEST_PASSWORD}@");
-    format!(
-        "name = \"move-power\"\ntype = \"TDengine2\"\nfrom = '{}'\nto = '{}'\n",
-        by_reference(from),
-        by_reference(to)
-    )
 }
 
 fn worker(coordinators: &str, label: &str) -> tokio::process::Child {
@@ -58,7 +48,7 @@ async fn two_coordinators_and_four_workers_finish_one_task_on_a_real_etcd() {
     let workers: Vec<_> = (0..4).map(|_| worker(&both, "dc=a")).collect();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("task.toml");
-    std::fs::write(&file, task_file(&servers)).unwrap();
+    std::fs::write(&file, task_file("move-power", &servers, "power")).unwrap();
     ask(&first, &["task", "create", "-f", file.to_str().unwrap()]).await;
     // watched through one coordinator, created through the other
     let watched = ask(&second, &["task", "watch", "move-power", "--json"]).await;
@@ -100,7 +90,7 @@ async fn a_coordinator_that_stands_alone_keeps_its_tasks_in_a_folder() {
     let store = folder.path().join("state");
     let servers = Servers::standins().await;
     let file = folder.path().join("task.toml");
-    std::fs::write(&file, task_file(&servers)).unwrap();
+    std::fs::write(&file, task_file("move-power", &servers, "power")).unwrap();
     let (child, address) = coordinator(store.to_str().unwrap()).await;
     ask(&address, &["task", "create", "-f", file.to_str().unwrap()]).await;
     ask(&address, &["task", "pause", "move-power"]).await;
@@ -144,7 +134,7 @@ async fn a_drained_site_hands_its_leases_on_and_gets_work_again_when_it_is_let()
     let list = ["worker", "list", "--json"];
     until(&address, &list, |workers| workers.as_array().is_some_and(|workers| workers.len() == 2)).await;
     let file = folder.path().join("task.toml");
-    std::fs::write(&file, task_file(&servers)).unwrap();
+    std::fs::write(&file, task_file("move-power", &servers, "power")).unwrap();
     // it must not end while its workers are led about
     servers.slow_target(Duration::from_millis(200));
     ask(&address, &["task", "create", "-f", file.to_str().unwrap()]).await;

@@ -12,7 +12,7 @@ use tdferry_common::spec::Spec;
 use tdferry_common::time::Period;
 
 use crate::filter::Filter;
-use crate::mapping;
+use crate::mapping::{self, Mapping};
 use crate::rules::{self, Load, Why};
 use crate::selection::{self, Listing};
 
@@ -59,10 +59,17 @@ pub struct TableSums {
     pub stable: String,
     /// The table.
     pub table: String,
+    /// What the target calls it.
+    pub at_target: String,
     /// Rows and sum of the source.
     pub source: (u64, RowSum),
     /// Rows and sum of the target.
     pub target: (u64, RowSum),
+}
+
+/// What the target calls a stable of the source.
+pub fn stable_at_target(spec: &Spec, stable: &str) -> String {
+    Mapping::of(spec).stable(stable)
 }
 
 /// Asks both sides what they are.
@@ -117,7 +124,8 @@ pub async fn sums(
         let (columns, name) = (table.columns.as_slice(), table.name.as_str());
         let source = one(source.as_ref(), name, columns, period).await?;
         let target = one(sink.as_ref(), name, columns, period).await?;
-        take(TableSums { stable: String::new(), table: table.name.clone(), source, target });
+        let at_target = Mapping::of(spec).table("", name);
+        take(TableSums { stable: String::new(), table: table.name.clone(), at_target, source, target });
     }
     Ok(())
 }
@@ -127,6 +135,7 @@ struct Both<'a> {
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
     stable: &'a Stable,
+    mapping: Mapping,
     period: Period,
 }
 
@@ -139,7 +148,7 @@ impl<'a> Both<'a> {
     ) -> PortResult<Self> {
         let source = mapping::source(connector, spec, &stable.name).await?;
         let sink = mapping::sink(connector, spec, &stable.name).await?;
-        Ok(Self { source, sink, stable, period })
+        Ok(Self { source, sink, stable, mapping: Mapping::of(spec), period })
     }
 
     async fn tables(&self, names: &[String]) -> PortResult<Vec<TableSums>> {
@@ -155,6 +164,7 @@ impl<'a> Both<'a> {
         let sums = |name: &String| TableSums {
             stable: self.stable.name.clone(),
             table: name.clone(),
+            at_target: self.mapping.table(&self.stable.name, name),
             source: of(&source, name),
             target: of(&target, name),
         };

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tdferry_common::digest::RowSum;
-use tdferry_common::options::{FailsTo, OptionValue};
+use tdferry_common::options::OptionValue;
 use tdferry_common::shard::{Differing, Shard, ShardKind, ShardState, Totals};
 use tdferry_common::spec::Spec;
 use tdferry_common::time::{Period, Precision, show_millis};
 use tdferry_proto::v1;
-use tdferry_worker::sides::{Sides, TableSums, Told};
+use tdferry_worker::reject::Place;
+use tdferry_worker::sides::{Sides, TableSums, Told, stable_at_target};
 
 /// All that is known of a task that has ended.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Facts {
     pub(super) shards: Vec<(String, Shard)>,
     /// Both databases, or why they were not asked.
     pub(super) sides: Result<Sides, String>,
+    /// Rows that the target refused, by reason and stable; or why they were not counted.
+    pub(super) rejects: Result<BTreeMap<(String, String), u64>, String>,
     /// Sums table by table, where they were asked for.
     pub(super) tables: Vec<TableSums>,
 }
@@ -35,7 +38,10 @@ pub(super) fn said(facts: &Facts) -> Vec<(&'static str, Value)> {
         ("task", task(facts)),
     ];
     said.extend(sides(facts));
-    said.extend(stables(facts).into_iter().map(|(name, sums)| ("stable", sums.shown(&name))));
+    said.extend(stables(facts).into_iter().map(|(name, sums)| ("stable", sums.shown(facts, &name))));
+    said.extend(facts.rejects.iter().flatten().map(|((reason, stable), rows)| {
+        ("reject", json!({ "reason": reason, "stable": stable, "rows": rows }))
+    }));
     said.extend(facts.shards.iter().map(|(stable, one)| ("shard", shard(facts, stable, one))));
     said.extend(facts.tables.iter().map(|one| ("subtable", table(one))));
     said.push(("verdict", verdict(facts)));
@@ -173,9 +179,11 @@ impl Sums {
         self.sum = self.sum.zip(shard.checkpoint.sum).map(|(sum, more)| sum.wrapping_add(more));
     }
 
-    fn shown(&self, name: &str) -> Value {
+    fn shown(&self, facts: &Facts, name: &str) -> Value {
         json!({
             "name": name,
+            // normal tables have names of their own each
+            "at_target": (!name.is_empty()).then(|| stable_at_target(&facts.spec, name)),
             "subtables_created": self.tables,
             "shards": { "copy": self.copy, "verify": self.verify, "repair": self.repair, "failed": self.failed },
             "rows": rows(&self.totals),
@@ -244,6 +252,7 @@ fn table(sums: &TableSums) -> Value {
     json!({
         "stable": sums.stable,
         "table": sums.table,
+        "at_target": sums.at_target,
         "source": side(sums.source),
         "target": side(sums.target),
         "equal": sums.source == sums.target,
@@ -253,17 +262,14 @@ fn table(sums: &TableSums) -> Value {
 fn verdict(facts: &Facts) -> Value {
     let (task, spec) = (&facts.task, &facts.spec);
     let totals = task.progress.unwrap_or_default().totals.unwrap_or_default();
-    let kept = match &spec.options.fails_to {
-        FailsTo::Target => "the target".to_owned(),
-        FailsTo::Folder(folder) => folder.display().to_string(),
-    };
     let unequal = facts.tables.iter().filter(|table| table.source != table.target).count();
     json!({
         "state": task.state,
         "reason": task.reason,
         "rows_written": totals.written,
         "rows_rejected": totals.rejected,
-        "rejects_to": kept,
+        "rejects_kept_in": Place::of(spec).to_string(),
+        "rejects_not_counted": facts.rejects.as_ref().err(),
         "rows_read_back": facts.task.progress.unwrap_or_default().rows_verified,
         "rounds_of_repair": last_round(facts),
         "tables_summed": facts.tables.len(),

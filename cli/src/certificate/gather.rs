@@ -1,10 +1,14 @@
 //! Everything a certificate says, gathered: the task and its shards from a coordinator, the rest from both databases.
 
-use tdferry_common::port::Connector;
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use tdferry_common::port::{Connector, PortResult};
 use tdferry_common::shard::Shard;
 use tdferry_common::spec::Spec;
 use tdferry_common::time::Period;
 use tdferry_proto::v1::{self, admin_service_client::AdminServiceClient};
+use tdferry_worker::reject::{self, Kept, Visitor};
 use tdferry_worker::sides;
 use tonic::transport::Channel;
 
@@ -43,11 +47,17 @@ pub(super) async fn facts(
             sides::ask(connector, &spec).await.map_err(|error| error.to_string())
         }
     };
+    let rejects = match look {
+        Look::Away => Err("the certificate was written without asking the databases".to_owned()),
+        Look::Options | Look::Subtables => {
+            rejects(connector, &spec, &task).await.map_err(|error| error.to_string())
+        }
+    };
     let mut tables = Vec::new();
     if look == Look::Subtables {
         sides::sums(connector, &spec, period(&shards), |sums| tables.push(sums)).await?;
     }
-    Ok(Facts { written_millis, task, spec, shards, sides, tables })
+    Ok(Facts { written_millis, task, spec, shards, sides, rejects, tables })
 }
 
 /// The task, which must have ended.
@@ -84,6 +94,35 @@ async fn shards(
         }
         request.page_token = page.next_page_token;
     }
+}
+
+/// Rows that are kept because the target refused them, by reason and stable.
+#[derive(Default)]
+struct Counts(BTreeMap<(String, String), u64>);
+
+#[async_trait]
+impl Visitor for Counts {
+    async fn page(&mut self, page: Vec<Kept>) -> PortResult<bool> {
+        for Kept { reject, .. } in page {
+            let key = (reject.refusal.reason.word().to_owned(), reject.origin.stable);
+            *self.0.entry(key).or_default() += 1;
+        }
+        Ok(true)
+    }
+}
+
+async fn rejects(
+    connector: &dyn Connector,
+    spec: &Spec,
+    task: &v1::TaskView,
+) -> PortResult<BTreeMap<(String, String), u64>> {
+    let mut counts = Counts::default();
+    let rejected = task.progress.unwrap_or_default().totals.unwrap_or_default().rejected;
+    // where none was refused there may be no place for them
+    if rejected > 0 {
+        reject::open(connector, spec, "certificate").await?.visit(&mut counts).await?;
+    }
+    Ok(counts.0)
 }
 
 /// The time that the task's shards cover.

@@ -18,23 +18,37 @@ const STYLE: &str = "\
 *{box-sizing:border-box}body{margin:0 auto;max-width:76rem;padding:2rem 1.25rem;background:var(--bg);color:var(--fg);\
 font:15px/1.5 system-ui,sans-serif}h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0}\
 .dim{color:var(--dim)}.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}\
-.scroll{overflow-x:auto}table{width:100%;border-collapse:collapse;background:var(--card);border:1px solid var(--line)}\
+table.fields th{width:22rem}.scroll{overflow-x:auto}table{width:100%;border-collapse:collapse;background:var(--card);border:1px solid var(--line)}\
 th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-top:1px solid var(--line);overflow-wrap:anywhere}\
 th{color:var(--dim);font-weight:600;overflow-wrap:normal}td.n{text-align:right;white-space:nowrap;overflow-wrap:normal;\
 font-variant-numeric:tabular-nums}th.n{text-align:right}code{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}\
-summary{cursor:pointer;font-size:1.1rem;font-weight:600;margin:2rem 0 .5rem}";
+table.fields{margin-top:1rem}summary{cursor:pointer;font-size:1.1rem;font-weight:600;margin:2rem 0 .5rem}";
 
 /// A column of a table: its heading, and where it stands in an entry.
 type Column = (&'static str, &'static str);
 
-const STABLES: [Column; 11] = [
+const VERDICT: [Column; 10] = [
+    ("ended as", "/state"),
+    ("because", "/reason"),
+    ("rows written", "/rows_written"),
+    ("rows of the target read back and compared", "/rows_read_back"),
+    ("rounds of repair", "/rounds_of_repair"),
+    ("rows refused", "/rows_rejected"),
+    ("kept in", "/rejects_kept_in"),
+    ("not counted by reason", "/rejects_not_counted"),
+    ("tables read again on both sides", "/tables_summed"),
+    ("of them unequal", "/tables_unequal"),
+];
+const REJECTS: [Column; 3] = [("reason", "/reason"), ("stable", "/stable"), ("rows", "/rows")];
+const STABLES: [Column; 12] = [
     ("stable", "/name"),
+    ("at the target", "/at_target"),
     ("subtables created", "/subtables_created"),
     ("rows read", "/rows/read"),
     ("written", "/rows/written"),
     ("rejected", "/rows/rejected"),
-    ("at the source", "/rows/source_counted"),
-    ("at the target", "/rows/target_counted"),
+    ("counted at the source", "/rows/source_counted"),
+    ("counted at the target", "/rows/target_counted"),
     ("read back", "/rows_read_back"),
     ("tables that differ", "/differing/tables"),
     ("shards failed", "/shards/failed"),
@@ -52,9 +66,10 @@ const SHARDS: [Column; 10] = [
     ("sum", "/sum"),
     ("why", "/why"),
 ];
-const TABLES: [Column; 6] = [
+const TABLES: [Column; 7] = [
     ("stable", "/stable"),
     ("table", "/table"),
+    ("at the target", "/at_target"),
     ("rows at the source", "/source/rows"),
     ("rows at the target", "/target/rows"),
     ("equal", "/equal"),
@@ -72,14 +87,19 @@ pub(super) fn page(certificate: &Certificate) -> String {
         text(first(certificate, "task"), "/name")
     );
     head(&mut html, certificate);
-    verdict(&mut html, first(certificate, "verdict"));
-    pairs(&mut html, "Task", first(certificate, "task"));
-    pairs(&mut html, "Source", first(certificate, "source"));
-    pairs(&mut html, "Target", first(certificate, "target"));
-    list(&mut html, certificate, "option", ("Options of the database that are not the same", &OPTIONS));
+    fields(&mut html, &chosen(first(certificate, "verdict"), &VERDICT));
     list(&mut html, certificate, "stable", ("Stables", &STABLES));
-    list(&mut html, certificate, "subtable", ("Subtables and normal tables, read again", &TABLES));
+    list(&mut html, certificate, "reject", ("Rows that the target refused", &REJECTS));
+    list(&mut html, certificate, "option", ("Options of the database that are not the same", &OPTIONS));
+    folded(&mut html, certificate, "subtable", ("Subtables and normal tables, read again", &TABLES));
     folded(&mut html, certificate, "shard", ("Shards", &SHARDS));
+    for (kind, title) in [("task", "Task"), ("source", "Source"), ("target", "Target")] {
+        let _ = write!(html, "<details><summary>{title}</summary>");
+        let mut told = Vec::new();
+        flatten(first(certificate, kind), String::new(), &mut told);
+        fields(&mut html, &told);
+        html.push_str("</details>");
+    }
     html.push_str("</body></html>\n");
     html
 }
@@ -94,11 +114,13 @@ fn head(html: &mut String, certificate: &Certificate) {
     let tdferry = first(certificate, "tdferry");
     let _ = write!(
         html,
-        "<h1>Certificate of {}</h1><p class=\"{class}\">{state}</p><p class=\"dim\">written {} by tdferry {}</p>\
+        "<h1>Certificate of {}</h1><p class=\"{class}\">{state}</p>{}{}<p class=\"dim\">written {} by tdferry {}</p>\
          <p class=\"dim\">{} entries, head <code>{}</code></p>\
          <p class=\"dim\">This page shows what the file of the same head says. Only the file can be checked: \
          <code>tdferry certificate check FILE --head {}</code></p>",
         text(first(certificate, "task"), "/name"),
+        place("from", first(certificate, "source")),
+        place("to", first(certificate, "target")),
         text(tdferry, "/written"),
         text(tdferry, "/version"),
         certificate.entries.len(),
@@ -107,27 +129,28 @@ fn head(html: &mut String, certificate: &Certificate) {
     );
 }
 
-fn verdict(html: &mut String, verdict: &Value) {
-    let _ = write!(html, "<h2>Verdict</h2>");
-    fields(html, verdict);
+fn place(word: &str, side: &Value) -> String {
+    let of = |path: &str| text(side, path);
+    let (address, database, version) = (of("/address"), of("/database"), of("/version"));
+    format!("<p><span class=\"dim\">{word}</span> <code>{address}/{database}</code> TDengine {version}</p>")
 }
 
-fn pairs(html: &mut String, title: &str, body: &Value) {
-    let _ = write!(html, "<h2>{title}</h2>");
-    fields(html, body);
+/// What is said of these, each under its heading; what says nothing is left out.
+fn chosen(body: &Value, columns: &[Column]) -> Vec<(String, String)> {
+    let said = |path: &str| body.pointer(path).filter(|value| !value.is_null() && *value != "");
+    columns.iter().filter_map(|(heading, path)| Some(((*heading).to_owned(), shown(said(path)?)))).collect()
 }
 
-/// A field a line; what is inside of a field by its path.
-fn fields(html: &mut String, body: &Value) {
-    html.push_str("<table>");
-    let mut told = Vec::new();
-    flatten(body, String::new(), &mut told);
+/// A field a line.
+fn fields(html: &mut String, told: &[(String, String)]) {
+    html.push_str("<table class=\"fields\">");
     for (name, value) in told {
-        let _ = write!(html, "<tr><th>{}</th><td>{value}</td></tr>", escaped(&name));
+        let _ = write!(html, "<tr><th>{}</th><td>{value}</td></tr>", escaped(name));
     }
     html.push_str("</table>");
 }
 
+/// What is inside of a field, by its path.
 fn flatten(value: &Value, name: String, told: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
@@ -150,6 +173,9 @@ fn list(html: &mut String, certificate: &Certificate, kind: &str, (title, column
 
 fn folded(html: &mut String, certificate: &Certificate, kind: &str, (title, columns): (&str, &[Column])) {
     let entries: Vec<&Value> = certificate.of(kind).collect();
+    if entries.is_empty() {
+        return;
+    }
     let _ = write!(html, "<details><summary>{title} ({})</summary>", output::count(length(&entries)));
     table(html, &entries, columns);
     html.push_str("</details>");
@@ -206,4 +232,32 @@ fn is_sum(text: &str) -> bool {
 
 fn length<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::chain::seal;
+    use super::*;
+
+    #[test]
+    fn no_name_is_markup_nothing_is_loaded_and_a_difference_is_no_good_end() {
+        let name = "<script>alert('x')</script>&\"";
+        let side = json!({ "address": name, "database": name, "version": null, "options": { name: name } });
+        let mut said = vec![("task", json!({ "name": name })), ("source", side.clone()), ("target", side)];
+        for kind in ["stable", "shard", "subtable", "option", "reject"] {
+            said.push((
+                kind,
+                json!({ "name": name, "id": name, "table": name, "option": name, "reason": name }),
+            ));
+        }
+        said.push(("verdict", json!({ "state": "differs", "reason": name })));
+        let page = page(&seal(said));
+        assert!(!page.contains("<script") && page.matches("&lt;script&gt;").count() > 8, "{page}");
+        for loading in ["src=", "href=", "@import", "url("] {
+            assert!(!page.contains(loading), "{loading}");
+        }
+        assert!(page.contains("<p class=\"bad\">differs</p>"), "{page}");
+    }
 }

@@ -102,6 +102,13 @@ impl Servers {
     }
 }
 
+/// A task file whose passwords stand in a variable, as a stored task's must.
+pub(crate) fn task_file(name: &str, servers: &Servers, database: &str) -> String {
+    let by_reference = |dsn: String| dsn.replace(":taosdata@", ":${env:TDFERRY_TEST_PASSWORD}@");
+    let (from, to) = (by_reference(servers.from(database)), by_reference(servers.to(database)));
+    format!("name = \"{name}\"\ntype = \"TDengine2\"\nfrom = '{from}'\nto = '{to}'\n")
+}
+
 fn dsn(address: std::net::SocketAddr) -> String {
     format!("taos+ws://root:taosdata@{address}")
 }
