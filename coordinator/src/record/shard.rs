@@ -76,7 +76,8 @@ pub(crate) fn decode_shard(id: &ShardId, bytes: &[u8]) -> Result<Shard, Damage> 
     };
     let compared = if version == OLDEST { Compared::default() } else { read_compared(&mut from)? };
     from.end()?;
-    let Compared { expected, round, differing, summed } = compared;
+    let Compared { expected, round, differing, summed, kept } = compared;
+    checkpoint.totals.kept = kept;
     checkpoint.totals.differing = differing;
     checkpoint.sum = checkpoint.sum.filter(|_| summed);
     Ok(Shard {
@@ -103,6 +104,7 @@ struct Compared {
     round: u32,
     differing: Differing,
     summed: bool,
+    kept: u64,
 }
 
 fn write_compared(out: &mut Writer, shard: &Shard) {
@@ -113,6 +115,7 @@ fn write_compared(out: &mut Writer, shard: &Shard) {
         out.bytes(&count.to_be_bytes());
     }
     out.bytes(&[u8::from(shard.checkpoint.sum.is_some())]);
+    out.bytes(&shard.checkpoint.totals.kept.to_be_bytes());
 }
 
 fn read_compared(from: &mut Reader<'_>) -> Result<Compared, Damage> {
@@ -125,7 +128,8 @@ fn read_compared(from: &mut Reader<'_>) -> Result<Compared, Damage> {
         [1] => true,
         _ => return Err(Damage::Field("summed")),
     };
-    Ok(Compared { expected, round, differing, summed })
+    let kept = u64::from_be_bytes(from.take("kept")?);
+    Ok(Compared { expected, round, differing, summed, kept })
 }
 
 fn write_checkpoint(out: &mut Writer, checkpoint: &Checkpoint) {

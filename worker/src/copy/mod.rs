@@ -4,8 +4,11 @@
 mod check;
 mod dense;
 mod feed;
+mod fit;
 mod piece;
+mod policy;
 mod sparse;
+mod taken;
 mod verdict;
 mod write;
 
@@ -100,6 +103,7 @@ impl Copy {
                     totals.bytes = totals.bytes.saturating_add(bytes);
                     totals.written = totals.written.saturating_add(wrote.written);
                     totals.rejected = totals.rejected.saturating_add(wrote.rejected);
+                    totals.kept = totals.kept.saturating_add(wrote.kept);
                     (offset.index, offset.next) = (index, next);
                 }
                 Step::Table { index } => {

@@ -150,6 +150,7 @@ fn enter(attempt: &Attempt, slice: Slice, to: u32) {
         totals.bytes = totals.bytes.saturating_add(slice.bytes);
         totals.written = totals.written.saturating_add(slice.wrote.written);
         totals.rejected = totals.rejected.saturating_add(slice.wrote.rejected);
+        totals.kept = totals.kept.saturating_add(slice.wrote.kept);
         totals.tables = totals.tables.saturating_add(u64::from(to.saturating_sub(offset.index)));
         offset.index = to;
     });

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::piece::Piece;
+use super::policy::{self, Handled};
 use crate::create;
 use crate::lease::{Attempt, Ended, Worked, within};
 use crate::reject::{Origin, Refusal, Reject};
@@ -25,7 +26,9 @@ const KEPT_AT_ONCE: usize = 1_000;
 pub(crate) struct Wrote {
     pub(crate) written: u64,
     pub(crate) rejected: u64,
-    /// The sum of the rows that were rejected, where sums are made.
+    /// Rows that the target had and kept.
+    pub(crate) kept: u64,
+    /// The sum of what was read less that of what was written, where sums are made.
     pub(crate) refused: RowSum,
 }
 
@@ -33,25 +36,26 @@ impl Wrote {
     pub(super) fn add(&mut self, other: Self) {
         self.written = self.written.saturating_add(other.written);
         self.rejected = self.rejected.saturating_add(other.rejected);
+        self.kept = self.kept.saturating_add(other.kept);
         self.refused.add(other.refused);
     }
 }
 
 /// Writes for one attempt.
 pub(crate) struct Writer {
-    attempt: Arc<Attempt>,
-    sink: Arc<dyn Sink>,
+    pub(super) attempt: Arc<Attempt>,
+    pub(super) sink: Arc<dyn Sink>,
     in_flight: Arc<Semaphore>,
     most_rows: usize,
-    edge: Mutex<Option<Edge>>,
+    pub(super) edge: Mutex<Option<Edge>>,
 }
 
 /// What the target keeps, as it said after it had refused a row for it.
 #[derive(Debug, Clone)]
-struct Edge {
-    keeps: Period,
-    learnt: Instant,
-    code: u32,
+pub(super) struct Edge {
+    pub(super) keeps: Period,
+    pub(super) learnt: Instant,
+    pub(super) code: u32,
 }
 
 impl Writer {
@@ -69,6 +73,7 @@ impl Writer {
         rest.reverse();
         while let Some(piece) = rest.pop() {
             let piece = self.within_the_edge(piece, &mut rejects);
+            let piece = self.not_taken(piece, &mut wrote).await?;
             if piece.rows() == 0 {
                 continue;
             }
@@ -77,12 +82,19 @@ impl Writer {
                 Err(PortError::TooLarge { .. }) if piece.rows() > 1 => rest.extend(halves(&piece)),
                 Err(PortError::Refused { reason, code, message, .. }) => {
                     let refusal = Refusal { reason, code, why: message };
-                    rejects.extend(self.narrow(piece, refusal, &mut rest).await?);
+                    match self.handle(piece, refusal, &mut wrote).await? {
+                        Handled::Again(again) => rest.extend(again),
+                        Handled::Refused(refused, refusal, again) => {
+                            rejects.push((refused, refusal));
+                            rest.extend(again);
+                        }
+                    }
                 }
                 Err(error) => return Err(self.in_words(&piece, &error).await),
             }
         }
-        for (piece, _) in &rejects {
+        for (piece, refusal) in &rejects {
+            policy::refuse_failing(&self.attempt.spec.options, piece, refusal)?;
             wrote.refused.add(piece.sum());
         }
         wrote.rejected = self.keep(rejects).await?;
@@ -147,32 +159,6 @@ impl Writer {
             .await
     }
 
-    /// Some row of these is refused: what may still be written goes to `rest`, the others are given back.
-    async fn narrow(
-        &self,
-        piece: Piece,
-        refusal: Refusal,
-        rest: &mut Vec<Piece>,
-    ) -> Worked<Option<(Piece, Refusal)>> {
-        if refusal.reason == RefusedRow::Keep {
-            let precision = piece.block().precision();
-            let question = || self.sink.keeps(precision);
-            let keeps = self.attempt.ask("asking what the target keeps", Side::Sink, question).await?;
-            let edge = Edge { keeps, learnt: Instant::now(), code: refusal.code };
-            *self.edge.lock().unwrap_or_else(PoisonError::into_inner) = Some(edge);
-            let [kept, refused] = piece.part(|at| at.is_some_and(|at| keeps.contains(at)));
-            if refused.rows() > 0 {
-                rest.push(kept);
-                return Ok(Some((refused, refusal)));
-            }
-        }
-        if piece.rows() == 1 {
-            return Ok(Some((piece, refusal)));
-        }
-        rest.extend(halves(&piece));
-        Ok(None)
-    }
-
     async fn in_words(&self, piece: &Piece, error: &PortError) -> Ended {
         let tables = piece.tables();
         if matches!(error, PortError::Missing { .. }) && !self.attempt.claimed.stable.is_empty() {
@@ -188,7 +174,7 @@ impl Writer {
 }
 
 /// In the order that a stack gives them back.
-fn halves(piece: &Piece) -> [Piece; 2] {
+pub(super) fn halves(piece: &Piece) -> [Piece; 2] {
     let [first, second] = piece.halves();
     [second, first]
 }
