@@ -21,8 +21,9 @@ pub(super) enum Made {
 pub(super) struct Room(Vec<Option<usize>>);
 
 impl Room {
-    /// The room that a target's columns have for a block's; a column that the target lacks takes anything here.
-    pub(super) fn of(block: &Block, target: &[Column]) -> Self {
+    /// The room that a target's columns have for those of a block, which go by the target's names here. A column that the
+    /// target lacks takes anything.
+    pub(super) fn of(columns: &[Column], target: &[Column]) -> Self {
         let target: BTreeMap<&str, &Column> =
             target.iter().map(|column| (column.name.as_str(), column)).collect();
         let room = |column: &Column| {
@@ -34,7 +35,7 @@ impl Room {
                 _ => None,
             }
         };
-        Self(block.columns().iter().map(room).collect())
+        Self(columns.iter().map(room).collect())
     }
 
     /// The columns of a row whose values are too long.
@@ -127,16 +128,16 @@ mod tests {
         let block = block(&[(b"1234", "123"), (b"12345", "1234"), (b"", "")]);
         let mut target = columns(4, 3);
         target.reverse();
-        let room = Room::of(&block, &target);
+        let room = Room::of(block.columns(), &target);
         let overfull = |row| room.overfull(&block, row).collect::<Vec<_>>();
         assert_eq!([overfull(0), overfull(1), overfull(2)], [vec![], vec![1, 2], vec![]]);
-        assert!(Room::of(&block, &columns(4, 4)[..1]).overfull(&block, 1).next().is_none());
+        assert!(Room::of(block.columns(), &columns(4, 4)[..1]).overfull(&block, 1).next().is_none());
     }
 
     #[test]
     fn a_value_is_cut_between_characters_and_bytes_that_are_no_text_anywhere() {
         let long = block(&[("涛思数据".as_bytes(), "涛思数据"), (&[0xff; 6], "ab")]);
-        let room = Room::of(&long, &columns(4, 3));
+        let room = Room::of(long.columns(), &columns(4, 3));
         let cut = room.fitted(&long, Made::Shorter).unwrap();
         assert_eq!(values(&cut, 0), [Value::Binary("涛".into()), Value::Nchar("涛思数".into())]);
         assert_eq!(values(&cut, 1), [Value::Binary(vec![0xff; 4]), Value::Nchar("ab".into())]);
@@ -149,9 +150,9 @@ mod tests {
     #[test]
     fn a_column_is_to_be_as_long_as_the_sources_and_as_its_longest_value() {
         let long = block(&[(b"12345", "1234567890123456789012"), (b"", "x")]);
-        let lacking = Room::of(&long, &columns(4, 3)).lacking(&long);
+        let lacking = Room::of(long.columns(), &columns(4, 3)).lacking(&long);
         let told: Vec<_> = lacking.iter().map(|column| (column.name.as_str(), column.length)).collect();
         assert_eq!(told, [("b", 20), ("n", 22)]);
-        assert!(Room::of(&long, &columns(5, 22)).lacking(&long).is_empty());
+        assert!(Room::of(long.columns(), &columns(5, 22)).lacking(&long).is_empty());
     }
 }

@@ -95,8 +95,8 @@ impl Writer {
     }
 
     async fn too_long(&self, piece: Piece, refusal: Refusal, wrote: &mut Wrote) -> Worked<Handled> {
-        let columns = self.target_columns(&piece).await?;
-        let room = Room::of(piece.block(), &columns);
+        let (of, target) = self.target_columns(&piece).await?;
+        let room = Room::of(&self.attempt.mapping().columns(&of, piece.block().columns()), &target);
         let is_over = |row| room.overfull(piece.block(), row).next().is_some();
         let [over, fitting] = piece.part_rows(is_over);
         if over.rows() == 0 {
@@ -141,19 +141,20 @@ impl Writer {
         Ok(())
     }
 
-    /// The columns of the tables as the target has them now.
-    async fn target_columns(&self, piece: &Piece) -> Worked<Vec<Column>> {
-        let stable = &self.attempt.claimed.stable;
-        let doing = "reading the target's columns";
-        let found = if stable.is_empty() {
+    /// The stable or normal table of these rows, and the columns that the target has of it now.
+    async fn target_columns(&self, piece: &Piece) -> Worked<(String, Vec<Column>)> {
+        let (stable, doing) = (&self.attempt.claimed.stable, "reading the target's columns");
+        if stable.is_empty() {
+            // normal tables come one by one
             let tables = piece.tables();
             let found = self.attempt.ask(doing, Side::Sink, || self.sink.tables(&tables)).await?;
-            found.into_iter().next().map(|table| table.columns)
-        } else {
-            let found = self.attempt.list(doing, Side::Sink, || self.sink.stables()).await?;
-            found.into_iter().find(|one| one.name == *stable).map(|stable| stable.columns)
-        };
-        Ok(found.unwrap_or_default())
+            let columns = found.into_iter().next().map(|table| table.columns);
+            return Ok((tables.into_iter().next().unwrap_or_default(), columns.unwrap_or_default()));
+        }
+        let target = self.attempt.mapping().stable(stable);
+        let found = self.attempt.list(doing, Side::Sink, || self.sink.stables()).await?;
+        let columns = found.into_iter().find(|one| one.name == target).map(|stable| stable.columns);
+        Ok((stable.clone(), columns.unwrap_or_default()))
     }
 }
 
