@@ -339,4 +339,31 @@ mod tests {
         }
         assert_eq!(next(MOST_REPAIRS, true).event, differed);
     }
+
+    #[test]
+    fn a_task_that_rejects_more_than_its_budget_stops_and_a_retry_grants_it_anew() {
+        let rejecting = |rows| {
+            let mut shard = shard(COPY, ShardState::Open);
+            shard.checkpoint.totals.rejected = rows;
+            shard
+        };
+        let asked = |budget| Asked { budget, ..Asked::default() };
+        let stops = |state: &TaskState, rows: [u64; 2], budget| {
+            let next = next(state, &rows.map(rejecting), asked(budget), 7);
+            next.map(|next| match next.event {
+                TaskEvent::ShardsFailed { reason, .. } => reason,
+                event => panic!("{event:?}"),
+            })
+        };
+        let copying = active(Phase::Copy);
+        assert_eq!(stops(&copying, [6, 4], None), None);
+        assert_eq!(stops(&copying, [6, 4], Some(10)), None);
+        let reason = stops(&copying, [6, 5], Some(10)).unwrap();
+        assert!(reason.contains("refused 11 rows") && reason.contains("allows 10"), "{reason}");
+        assert!(stops(&copying, [1, 0], Some(0)).is_some());
+        let failed = copying.next(TaskEvent::ShardsFailed { reason, at_millis: 7 }).unwrap();
+        let again = failed.next(TaskEvent::Retried { rejected: 11 }).unwrap();
+        assert_eq!(stops(&again, [11, 10], Some(10)), None);
+        assert!(stops(&again, [11, 11], Some(10)).is_some());
+    }
 }
