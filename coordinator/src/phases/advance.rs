@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn what_was_copied_is_compared_where_that_is_asked_for_and_added_once() {
         let mut shards = vec![shard(ShardKind::Schema, ShardState::Done), shard(COPY, ShardState::Done)];
-        let asked = Asked { verify: Verify::Digest, repair: false };
+        let asked = Asked { verify: Verify::Digest, ..Asked::default() };
         let copying = active(Phase::Copy);
         let next = |shards: &[Shard]| super::next(&copying, shards, asked, 7).unwrap();
         let to_verify = TaskEvent::PhaseDone { next: Some(Phase::Verify(0)), rejected: 0, at_millis: 7 };
@@ -325,7 +325,7 @@ mod tests {
             Shard { round, state: ShardState::Differs { finding: String::new() }, ..found }
         };
         let next = |round, repair| {
-            let asked = Asked { verify: Verify::Digest, repair };
+            let asked = Asked { verify: Verify::Digest, repair, budget: None };
             super::next(&active(Phase::Verify(round)), &[found(round)], asked, 7).unwrap()
         };
         let differing = Differing { tables: 1, missing: 2, ..Differing::default() };
@@ -349,7 +349,7 @@ mod tests {
         };
         let asked = |budget| Asked { budget, ..Asked::default() };
         let stops = |state: &TaskState, rows: [u64; 2], budget| {
-            let next = next(state, &rows.map(rejecting), asked(budget), 7);
+            let next = super::next(state, &rows.map(rejecting), asked(budget), 7);
             next.map(|next| match next.event {
                 TaskEvent::ShardsFailed { reason, .. } => reason,
                 event => panic!("{event:?}"),

@@ -56,6 +56,7 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
         Density::Dense => copy.dense().await?,
         Density::Sparse => sparse::copy(&copy, sparse::stable(&copy.layout)?).await?,
     };
+    copy.writer.flush().await?;
     if through == Through::Cut {
         return Ok(Finish::Cut);
     }
@@ -113,6 +114,15 @@ impl Copy {
             })
         })
         .await
+    }
+
+    /// Returns once another batch may be begun. What is held back for rejects must not take all the room.
+    async fn room(&self) -> Worked<()> {
+        if self.attempt.ledger.holds_back_much() {
+            self.writer.flush().await?;
+        }
+        self.attempt.ledger.room().await;
+        Ok(())
     }
 
     fn period(&self) -> Period {

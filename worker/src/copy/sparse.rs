@@ -127,7 +127,7 @@ async fn slices(copy: &Copy, stable: &Stable) -> Worked<Sliced> {
                 slice.add_sum(sum);
                 slice.read += count(runs.rows());
                 slice.bytes += count(runs.byte_len());
-                slice.wrote.add(copy.writer.write(Piece::Many(runs)).await?);
+                slice.wrote.add(copy.writer.write_ahead(Piece::Many(runs)).await?);
             }
             Item::Slice { to } => {
                 enter(&copy.attempt, std::mem::take(&mut slice), to);
@@ -137,7 +137,7 @@ async fn slices(copy: &Copy, stable: &Stable) -> Worked<Sliced> {
             }
             Item::Dense { index } => return Ok(Sliced::AtDense { index }),
         }
-        copy.attempt.ledger.room().await;
+        copy.room().await?;
     }
     let read =
         reading.join_next().await.map_or(Ok(()), |read| read.unwrap_or_else(|error| Err(died(&error))));

@@ -48,6 +48,14 @@ pub(crate) struct Writer {
     in_flight: Arc<Semaphore>,
     most_rows: usize,
     pub(super) edge: Mutex<Option<Edge>>,
+    held: Mutex<Held>,
+}
+
+/// Rejects that are not kept yet.
+#[derive(Default)]
+struct Held {
+    rows: Vec<Reject>,
+    since: Option<Instant>,
 }
 
 /// What the target keeps, as it said after it had refused a row for it.
@@ -63,11 +71,19 @@ impl Writer {
         let in_flight = attempt.session.write_limits.of(&attempt.spec);
         let most_rows = attempt.spec.options.batch_size.and_then(|rows| usize::try_from(rows).ok());
         let most_rows = most_rows.unwrap_or(usize::MAX);
-        Self { attempt, sink, in_flight, most_rows, edge: Mutex::new(None) }
+        Self { attempt, sink, in_flight, most_rows, edge: Mutex::new(None), held: Mutex::default() }
     }
 
     /// Writes until every row is acknowledged, or kept as a reject: only then does this answer.
     pub(crate) async fn write(&self, piece: Piece) -> Worked<Wrote> {
+        let wrote = self.write_ahead(piece).await?;
+        self.flush().await?;
+        Ok(wrote)
+    }
+
+    /// The same, where rejects may wait for others to be kept with them: what is entered meanwhile is not committed. Ends
+    /// with [`Writer::flush`].
+    pub(super) async fn write_ahead(&self, piece: Piece) -> Worked<Wrote> {
         let (mut wrote, mut rejects) = (Wrote::default(), Vec::new());
         let mut rest = piece.of_at_most(self.most_rows);
         rest.reverse();
@@ -97,7 +113,7 @@ impl Writer {
             policy::refuse_failing(&self.attempt.spec.options, piece, refusal)?;
             wrote.refused.add(piece.sum());
         }
-        wrote.rejected = self.keep(rejects).await?;
+        wrote.rejected = self.hold(rejects).await?;
         Ok(wrote)
     }
 
@@ -113,20 +129,41 @@ impl Writer {
         kept
     }
 
-    /// Keeps rows that were refused, before anything is said to be done with them.
-    async fn keep(&self, rejects: Vec<(Piece, Refusal)>) -> Worked<u64> {
-        let attempt = &self.attempt;
+    /// Holds rows that were refused until they are worth a call, and with them what is entered behind them.
+    async fn hold(&self, rejects: Vec<(Piece, Refusal)>) -> Worked<u64> {
         let rows: Vec<Reject> = rejects.iter().flat_map(|(piece, why)| self.rejects(piece, why)).collect();
-        if rows.is_empty() {
-            return Ok(0);
+        let rejected = count(rows.len());
+        let is_due = {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            if rejected > 0 {
+                self.attempt.ledger.hold_back();
+                held.since.get_or_insert_with(Instant::now);
+                held.rows.extend(rows);
+            }
+            let interval = self.attempt.session.timing.commit_interval;
+            held.rows.len() >= KEPT_AT_ONCE || held.since.is_some_and(|since| since.elapsed() >= interval)
+        };
+        if is_due {
+            self.flush().await?;
         }
+        Ok(rejected)
+    }
+
+    /// Keeps the rows that are held; then what was entered behind them may be committed.
+    pub(super) async fn flush(&self) -> Worked<()> {
+        let rows = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner)).rows;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let attempt = &self.attempt;
         let store = attempt.session.rejects.of(attempt).await?;
         for rows in rows.chunks(KEPT_AT_ONCE) {
             attempt.ask("keeping rejected rows", Side::Sink, || store.keep(rows)).await?;
         }
-        let told = rejects.first().map_or("", |(_, refusal)| refusal.why.as_str());
-        tracing::warn!(rows = rows.len(), why = told, "rows rejected and kept");
-        Ok(count(rows.len()))
+        attempt.ledger.let_go();
+        let why = rows.first().map_or("", |row| row.refusal.why.as_str());
+        tracing::warn!(rows = rows.len(), why, "rows rejected and kept");
+        Ok(())
     }
 
     fn rejects(&self, piece: &Piece, refusal: &Refusal) -> Vec<Reject> {
