@@ -153,6 +153,7 @@ fn view_json(view: &v1::ShardView) -> Json {
         "rows_read": totals.read,
         "rows_written": totals.written,
         "rows_rejected": totals.rejected,
+        "rows_kept": totals.kept,
         "sum": hex(&checkpoint.sum),
         "expected_sum": hex(&shard.expected),
         "round": shard.round,

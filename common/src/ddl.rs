@@ -55,6 +55,16 @@ pub fn set_tags(database: &str, stable: &Stable, row: &TagRow) -> Result<Vec<Str
     stable.tags.iter().zip(&row.tags).map(one).collect()
 }
 
+/// Has a database keep rows for so many days.
+pub fn widen_keep(database: &str, days: u64) -> String {
+    format!("alter database {} keep {days}d", ident(database))
+}
+
+/// Makes a column of a `table` or `stable` as long as this one.
+pub fn widen_column(database: &str, kind: &str, table: &str, column: &Column) -> String {
+    format!("alter {kind} {} modify column {}", path(database, table), declared(std::slice::from_ref(column)))
+}
+
 fn ident(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 2);
     if push_ident(&mut text, name).is_err() {

@@ -312,6 +312,12 @@ pub trait Sink: Rows {
         Box::pin(futures_util::stream::once(std::future::ready(Err(refused))))
     }
 
+    /// Has the database keep rows for at least so many days; never for fewer than it does.
+    async fn widen_keep(&self, days: u64) -> PortResult<()>;
+
+    /// Makes a text column of a stable, or of a normal table, as long as this one; never shorter than it is.
+    async fn widen_column(&self, table: &str, column: &Column) -> PortResult<()>;
+
     /// Gives subtables that are there the tags of these rows.
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()>;
 

@@ -75,6 +75,13 @@ pub struct Planned {
     pub fingerprint: u64,
     /// What it covers.
     pub found: Found,
+    /// Rejects that the last retry found, which the task's budget passes over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub excused: u64,
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What a task is.
@@ -174,7 +181,10 @@ pub enum TaskEvent {
     /// What differs is to be repaired.
     Repairing,
     /// A person retries failed shards.
-    Retried,
+    Retried {
+        /// Rejects so far: the budget counts from here.
+        rejected: u64,
+    },
 }
 
 /// A transition that a task does not know.
@@ -256,10 +266,10 @@ impl TaskState {
             (Self::Active { phase, planned }, TaskEvent::ShardsFailed { reason, at_millis }) => {
                 Ok(Self::Failed { phase, planned: Some(planned), reason, at_millis })
             }
-            (Self::Failed { phase, planned: Some(planned), .. }, TaskEvent::Retried) => {
-                Ok(Self::Active { phase, planned })
+            (Self::Failed { phase, planned: Some(planned), .. }, TaskEvent::Retried { rejected }) => {
+                Ok(Self::Active { phase, planned: Planned { excused: rejected, ..planned } })
             }
-            (Self::Failed { planned: None, .. }, TaskEvent::Retried) => Ok(Self::Surveying),
+            (Self::Failed { planned: None, .. }, TaskEvent::Retried { .. }) => Ok(Self::Surveying),
             (state, event) => Err(IllegalTaskTransition { state: state.name(), event: event.name() }),
         }
     }
@@ -273,7 +283,7 @@ impl TaskEvent {
             Self::ShardsFailed { .. } => "failed shards",
             Self::Differed { .. } => "differences",
             Self::Repairing => "a repair",
-            Self::Retried => "a retry",
+            Self::Retried { .. } => "a retry",
         }
     }
 }
@@ -320,7 +330,7 @@ mod tests {
 
     fn planned() -> Planned {
         let cutoff = Cutoff { units: 5, precision: Precision::Milli, from_source: true };
-        Planned { plan: PlanId(3), cutoff, fingerprint: 1, found: Found::default() }
+        Planned { plan: PlanId(3), cutoff, fingerprint: 1, found: Found::default(), excused: 0 }
     }
 
     fn done(next: Option<Phase>) -> TaskEvent {
@@ -343,9 +353,12 @@ mod tests {
         let failed = || TaskEvent::ShardsFailed { reason: "no".into(), at_millis: 1 };
         let early = TaskState::Surveying.next(failed()).unwrap();
         assert!(early.is_terminal());
-        assert_eq!(early.next(TaskEvent::Retried), Ok(TaskState::Surveying));
+        assert_eq!(early.next(TaskEvent::Retried { rejected: 0 }), Ok(TaskState::Surveying));
         let active = TaskState::Active { phase: Phase::Copy, planned: planned() };
-        assert_eq!(active.clone().next(failed()).unwrap().next(TaskEvent::Retried), Ok(active));
+        assert_eq!(
+            active.clone().next(failed()).unwrap().next(TaskEvent::Retried { rejected: 0 }),
+            Ok(active)
+        );
     }
 
     #[test]
@@ -364,7 +377,7 @@ mod tests {
     #[test]
     fn an_ended_task_takes_nothing_but_a_retry_of_a_failed_one() {
         let completed = TaskState::Completed { planned: planned(), rejected: 1, at_millis: 1 };
-        for event in [TaskEvent::Planned(planned()), done(None), TaskEvent::Retried] {
+        for event in [TaskEvent::Planned(planned()), done(None), TaskEvent::Retried { rejected: 0 }] {
             assert!(completed.clone().next(event).is_err());
         }
         assert!(TaskState::Surveying.next(done(None)).is_err());

@@ -80,6 +80,7 @@ impl From<Totals> for v1::Totals {
             target_counted: totals.target_counted,
             expired: totals.expired,
             differing: Some(totals.differing.into()),
+            kept: totals.kept,
         }
     }
 }
@@ -111,6 +112,7 @@ impl From<v1::Totals> for Totals {
             target_counted: totals.target_counted,
             expired: totals.expired,
             differing: totals.differing.map(Differing::from).unwrap_or_default(),
+            kept: totals.kept,
         }
     }
 }
@@ -399,6 +401,7 @@ mod tests {
             tables: 5,
             before: Some(0),
             differing: Differing { tables: 6, missing: 7, extra: 8, changed: 9 },
+            kept: 10,
             ..Totals::default()
         };
         let offset = Offset { index: 2, next: 0 };

@@ -106,6 +106,7 @@ impl Structures {
         } else {
             stable_layout(&both, &attempt.claimed.stable, &mut mismatches)?
         };
+        let mismatches = target::unsettled(mismatches, &attempt.spec.options);
         if mismatches.is_empty() {
             return Ok(layout);
         }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use tdferry_common::options::Options;
 use tdferry_common::schema::{Column, DataType, Database};
 
 /// What a difference is about.
@@ -57,6 +58,22 @@ impl fmt::Display for Mismatch {
             ),
         }
     }
+}
+
+impl Mismatch {
+    /// Whether it is nothing but a column that is shorter at the target: what each value does about it is for the task.
+    pub(crate) fn is_shorter_column(&self) -> bool {
+        match self {
+            Self::OtherType { of: Of::Column, source, target, .. } => source.data_type == target.data_type,
+            _ => false,
+        }
+    }
+}
+
+/// Leaves out what the task's options settle.
+pub(crate) fn unsettled(mismatches: Vec<Mismatch>, options: &Options) -> Vec<Mismatch> {
+    let settled = |mismatch: &Mismatch| options.on_too_long.is_some() && mismatch.is_shorter_column();
+    mismatches.into_iter().filter(|mismatch| !settled(mismatch)).collect()
 }
 
 /// Holds the databases' precisions against each other.

@@ -11,7 +11,7 @@ use tdferry_common::spec::{Spec, TaskKind};
 use tdferry_common::tdengine::TdConnector;
 use tdferry_common::timing::Timing;
 use tdferry_proto::v1;
-use tdferry_worker::reject::{self, Place, Rejects};
+use tdferry_worker::reject::{self, Rejects};
 
 use crate::asked;
 use crate::exit::{Exit, Failure};
@@ -46,7 +46,7 @@ pub(super) struct Opened {
 impl Opened {
     /// Where they are.
     pub(super) fn place(&self) -> String {
-        Place::of(&self.spec).to_string()
+        self.spec.rejects_place()
     }
 }
 

@@ -25,6 +25,11 @@ pub struct Summary {
     pub bytes: u64,
     /// Rows the target refused.
     pub rejected: u64,
+    /// Where those are kept, if there are any.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rejects: String,
+    /// Rows that were not written since the target had them already.
+    pub rows_kept: u64,
     /// Rows that stood on the target beforehand.
     pub rows_before: u64,
     /// Rows the source's KEEP took while they were copied.
@@ -67,6 +72,8 @@ impl Summary {
             rows: totals.written,
             bytes: totals.bytes,
             rejected: totals.rejected,
+            rejects: if totals.rejected > 0 { task.rejects.clone() } else { String::new() },
+            rows_kept: totals.kept,
             rows_before: totals.before.unwrap_or(0),
             rows_expired: totals.expired,
             seconds: millis(seconds),
@@ -119,6 +126,7 @@ impl Summary {
         }
         for (rows, what) in [
             (self.rejected, "rejected by the target"),
+            (self.rows_kept, "left as the target had them"),
             (self.rows_before, "stood on the target beforehand"),
             (self.rows_expired, "taken by the source's KEEP meanwhile"),
         ] {
@@ -128,6 +136,10 @@ impl Summary {
         }
         if let Some((file, head)) = self.certificate.as_ref().zip(self.certificate_head.as_ref()) {
             text.push_str(&format!("\ncertificate {file}, head {head}"));
+        }
+        if !self.rejects.is_empty() {
+            text.push_str(&format!("\nrejected rows are kept in the {}; look at them with", self.rejects));
+            text.push_str(&format!(" `tdferry rejects list {} --to DSN`", self.task));
         }
         if !self.reason.is_empty() {
             text.push_str(&format!("\n{}", self.reason));

@@ -55,6 +55,12 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
         );
     }
     line("rows", format!("{}, {} rejected", rows(&progress), count(totals.rejected)));
+    if totals.rejected > 0 {
+        line("rejects", task.rejects.clone());
+    }
+    if totals.kept > 0 {
+        line("kept", format!("{} rows the target had already were left as they are", count(totals.kept)));
+    }
     if progress.rows_verified > 0 {
         line("verified", format!("{} rows of the target read back", count(progress.rows_verified)));
     }
@@ -100,6 +106,7 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
         "reason": task.reason,
         "waiting": task.waiting,
         "troubles": task.troubles,
+        "rejects": task.rejects,
         "terminal": task.terminal,
         "created_unix_millis": task.created_unix_millis,
         "ended_unix_millis": task.ended_unix_millis,
@@ -122,6 +129,7 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
             "rows_read": totals.read,
             "rows_written": totals.written,
             "rows_rejected": totals.rejected,
+            "rows_kept": totals.kept,
             "rows_before": totals.before,
             "rows_expired": totals.expired,
             "rows_verified": progress.rows_verified,

@@ -256,6 +256,14 @@ impl Sink for SlowSink {
         self.inner.all_tags(stable)
     }
 
+    async fn widen_keep(&self, days: u64) -> PortResult<()> {
+        slow!(self, self.inner.widen_keep(days))
+    }
+
+    async fn widen_column(&self, table: &str, column: &Column) -> PortResult<()> {
+        slow!(self, self.inner.widen_column(table, column))
+    }
+
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
         slow!(self, self.inner.set_tags(stable, rows))
     }

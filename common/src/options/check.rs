@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Mode, OptionError, Options};
+use super::{Mode, OnConflict, OptionError, Options};
 
 /// More leases or writes in flight than this help no machine.
 const CONCURRENCY: RangeInclusive<u32> = 1..=1024;
@@ -24,6 +24,7 @@ impl Options {
         self.check_range()?;
         self.check_mode()?;
         self.check_dots()?;
+        self.check_conflict()?;
         within("workers", self.workers, CONCURRENCY)?;
         within("write-concurrency", self.write_concurrency, CONCURRENCY)?;
         within("batch-size", self.batch_size, BATCH_ROWS)?;
@@ -57,6 +58,17 @@ impl Options {
             }
             None => Ok(()),
         }
+    }
+
+    /// What the target kept of its own differs from the source, and is to.
+    fn check_conflict(&self) -> Result<(), OptionError> {
+        let compares = self.verify.reads_back() || self.mode == Mode::Verify;
+        if self.on_conflict == OnConflict::KeepTarget && (compares || self.repair) {
+            let what = "`keep-target` leaves rows that differ from the source, which comparing would find and repairing undo; \
+                        leave out one of the two";
+            return Err(OptionError::new("on-conflict", what));
+        }
+        Ok(())
     }
 
     fn check_mode(&self) -> Result<(), OptionError> {

@@ -138,6 +138,21 @@ pub const KEYS: &[OptionKey] = &[
         "target",
         "where rejected rows go: target, or a folder that all workers share"
     ),
+    key!(
+        "reject-budget",
+        reject_budget,
+        "any number",
+        "rejected rows with which the task goes on; one more stops it"
+    ),
+    key!("on-keep", on_keep, "reject", "rows the target does not keep: reject, fail, or widen its KEEP"),
+    key!(
+        "on-too-long",
+        on_too_long,
+        "reject",
+        "values longer than the target's column: reject, fail, truncate, null, or widen it; shorter columns are copied \
+         to only if this is written"
+    ),
+    key!("on-conflict", on_conflict, "overwrite", "rows the target has already: overwrite, or keep-target"),
     key!("assert", assert, "on", "create the target database if it is missing"),
     key!(
         "database.keep",

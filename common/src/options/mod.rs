@@ -11,6 +11,7 @@ mod keys;
 mod names;
 mod near;
 mod pattern;
+mod refusing;
 mod row_filter;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -32,6 +33,7 @@ pub use duration::{parse_duration, show_duration};
 pub use keys::{KEYS, OptionKey};
 pub use names::{Names, TableName};
 pub use pattern::Pattern;
+pub use refusing::{OnConflict, OnKeep, OnTooLong};
 pub use row_filter::RowFilter;
 pub use transform::{Act, Named, Renamed, Rule, Transform, Transforms};
 pub use value::OptionValue;
@@ -158,6 +160,15 @@ pub struct Options {
     pub write_concurrency: Option<u32>,
     /// Where rejected rows go.
     pub fails_to: FailsTo,
+    /// Rejected rows with which the task goes on; any number if none.
+    pub reject_budget: Option<u64>,
+    /// What with rows outside of what the target keeps.
+    pub on_keep: OnKeep,
+    /// What with values longer than the target's column. If none their rows are rejected, and a column that is shorter than
+    /// the source's is no place to copy to.
+    pub on_too_long: Option<OnTooLong>,
+    /// What with rows that the target has already.
+    pub on_conflict: OnConflict,
     /// Create the target database if it is missing.
     pub assert: bool,
     /// What it is created like.
@@ -206,6 +217,10 @@ impl Default for Options {
             workers: None,
             write_concurrency: None,
             fails_to: FailsTo::Target,
+            reject_budget: None,
+            on_keep: OnKeep::Reject,
+            on_too_long: None,
+            on_conflict: OnConflict::Overwrite,
             assert: true,
             database: DatabaseOptions::default(),
             batch_size: None,

@@ -187,6 +187,17 @@ impl Kind for u32 {
     }
 }
 
+impl Kind for u64 {
+    fn read(value: &OptionValue) -> Result<Self, String> {
+        let text = value.one()?;
+        text.parse().map_err(|_| format!("{text:?} is not a whole number"))
+    }
+
+    fn write(&self) -> OptionValue {
+        OptionValue::text(self.to_string())
+    }
+}
+
 impl Kind for Duration {
     fn read(value: &OptionValue) -> Result<Self, String> {
         parse_duration(value.one()?)

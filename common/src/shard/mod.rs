@@ -89,6 +89,8 @@ pub struct Totals {
     pub written: u64,
     /// Rows the sink refused for good.
     pub rejected: u64,
+    /// Rows that were not written since the target had them already.
+    pub kept: u64,
     /// Bytes of the rows read.
     pub bytes: u64,
     /// Subtables finished (copy), or created or found (create).
@@ -148,9 +150,9 @@ impl Totals {
     ///
     /// Rows that the target had before may or may not be the same rows, so its count lies between two bounds.
     pub fn agree(&self) -> bool {
-        let accepted = self.written;
+        let accepted = self.written.saturating_add(self.kept);
         self.source_counted.saturating_add(self.expired) == self.read
-            && self.written.saturating_add(self.rejected) == self.read
+            && accepted.saturating_add(self.rejected) == self.read
             && self.target_counted.saturating_add(self.expired) >= accepted
             && self.target_counted <= accepted.saturating_add(self.before.unwrap_or(0))
     }

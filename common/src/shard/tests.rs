@@ -87,6 +87,8 @@ fn done_needs_the_end_and_counts_that_agree() {
         Totals { written: 9, ..agreed(10) },
         Totals { source_counted: 11, ..agreed(10) },
         Totals { target_counted: 9, ..agreed(10) },
+        Totals { written: 7, kept: 2, ..agreed(10) },
+        Totals { written: 7, kept: 3, target_counted: 9, ..agreed(10) },
         Totals { target_counted: 11, ..agreed(10) },
         Totals { target_counted: 13, before: Some(2), ..agreed(10) },
     ];
@@ -101,6 +103,8 @@ fn done_needs_the_end_and_counts_that_agree() {
         agreed(0),
         Totals { target_counted: 12, before: Some(2), ..agreed(10) },
         Totals { written: 9, rejected: 1, target_counted: 9, ..agreed(10) },
+        Totals { written: 7, kept: 3, ..agreed(10) },
+        Totals { written: 7, kept: 3, target_counted: 12, before: Some(4), ..agreed(10) },
         Totals { source_counted: 7, target_counted: 7, expired: 3, ..agreed(10) },
     ];
     for totals in right {

@@ -15,7 +15,7 @@ use std::str::FromStr;
 pub use name::{BadTaskName, TaskName};
 
 use crate::dsn::{DriverParam, Dsn, OptionParams, Transport};
-use crate::options::{Mode, OptionValue, Options};
+use crate::options::{FailsTo, Mode, OptionValue, Options, REJECTS_DATABASE};
 
 /// What kind of source a task has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,6 +118,14 @@ impl Spec {
     /// The database that is written: named in `to`, else called as the source's.
     pub fn target_database(&self) -> &str {
         self.to.database().unwrap_or_else(|| self.source_database())
+    }
+
+    /// Where rows are kept that the target refuses, for people.
+    pub fn rejects_place(&self) -> String {
+        match &self.options.fails_to {
+            FailsTo::Target => format!("database `{REJECTS_DATABASE}` at {}", self.to.address()),
+            FailsTo::Folder(folder) => format!("folder {}", folder.join(self.name.as_str()).display()),
+        }
     }
 
     /// Whether this version can do all that is asked for. Called before a task is created.

@@ -324,6 +324,26 @@ impl Sink for TdSink {
         reading::blocks(&self.admin, select).map_ok(|block| reading::tag_rows(&block)).boxed()
     }
 
+    async fn widen_keep(&self, days: u64) -> PortResult<()> {
+        let keep =
+            self.database().await?.and_then(|one| one.options.get("keep").and_then(|keep| minutes(keep)));
+        let wanted = i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(1_440);
+        if keep.is_some_and(|keep| keep >= wanted) {
+            return Ok(());
+        }
+        self.define(ddl::widen_keep(&self.database, days)).await
+    }
+
+    async fn widen_column(&self, table: &str, column: &Column) -> PortResult<()> {
+        let own = describe(&self.admin, NAMES, &self.database, table).await?;
+        let is_long = |own: &Column| own.name == column.name && own.length >= column.length;
+        if own.columns.iter().any(is_long) {
+            return Ok(());
+        }
+        let kind = if own.tags.is_empty() { "table" } else { "stable" };
+        self.define(ddl::widen_column(&self.database, kind, table, column)).await
+    }
+
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
         let invalid = |message| PortError::Invalid { side: SIDE, message };
         for row in rows {

@@ -33,6 +33,7 @@ pub enum Call {
     SetTags,
     Delete,
     Keeps,
+    Widen,
 }
 
 /// Something that happened, in order.

@@ -10,7 +10,7 @@ use super::database::MemDatabase;
 use super::server::{MemServer, State};
 use crate::batch::{Block, TableRuns, TagRow};
 use crate::port::{PortResult, Sink};
-use crate::schema::{Database, NormalTable, Stable};
+use crate::schema::{Column, Database, NormalTable, Stable};
 use crate::time::{Period, Precision};
 
 /// What it says it is.
@@ -130,6 +130,22 @@ impl Sink for MemSink {
 
     fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
         self.server.all_tags(stable)
+    }
+
+    async fn widen_keep(&self, days: u64) -> PortResult<()> {
+        let widen = |state: &mut State| {
+            let precision = state.database()?.database.precision;
+            let now = state.limits.clock.unwrap_or(0);
+            let units =
+                i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(86_400 * precision.per_second());
+            state.limits.keep.from = state.limits.keep.from.min(now.saturating_sub(units));
+            Ok(())
+        };
+        self.server.call(Call::Widen, widen).await
+    }
+
+    async fn widen_column(&self, table: &str, column: &Column) -> PortResult<()> {
+        self.server.call(Call::Widen, |state| state.widen_column(table, column)).await
     }
 
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {

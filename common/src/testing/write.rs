@@ -38,6 +38,28 @@ impl State {
         Ok(())
     }
 
+    /// Makes a column longer: of a stable and its subtables, or of a normal table.
+    pub(super) fn widen_column(&mut self, name: &str, column: &Column) -> PortResult<()> {
+        let longer = |columns: &[Column]| -> Vec<Column> {
+            let length = |own: &Column| match own.name == column.name {
+                true => own.length.max(column.length),
+                false => own.length,
+            };
+            columns.iter().map(|own| Column { length: length(own), ..own.clone() }).collect()
+        };
+        let database = self.database_mut()?;
+        if let Some(stable) = database.stables.get_mut(name) {
+            stable.columns = longer(&stable.columns);
+        }
+        let concerned = |(own, table): &(&String, &mut MemTable)| {
+            own.as_str() == name || table.stable.as_deref() == Some(name)
+        };
+        for (_, table) in database.tables.iter_mut().filter(concerned) {
+            table.columns = longer(&table.columns).into();
+        }
+        Ok(())
+    }
+
     /// Where the block's columns stand in each table.
     fn check(&self, block: &Block, shares: &[Share<'_>]) -> PortResult<Vec<Vec<usize>>> {
         if block.precision() != self.database()?.database.precision {

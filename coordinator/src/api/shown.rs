@@ -26,6 +26,7 @@ pub(super) fn task(shown: TaskShown) -> v1::TaskView {
         found: shown.found.map(Into::into),
         waiting: shown.waiting,
         troubles: shown.troubles,
+        rejects: shown.rejects,
         health: shown.health.name().to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use tdferry_common::id::{SessionId, WorkerId};
 use tdferry_common::lease::{LeaseKey, SeenLease};
-use tdferry_common::task::Control;
+use tdferry_common::task::{Control, TaskState};
 
 use super::place::shard_of;
 use crate::planner::Wanted;
@@ -93,6 +93,10 @@ fn cut_or_go_on(core: &Core, mirror: &Mirror, key: &LeaseKey) -> Directive {
 }
 
 fn wanted(task: &TaskEntry) -> Directive {
+    // a task that failed as a whole still has leases in flight
+    if task.state.as_ref().is_some_and(|state| matches!(state.value, TaskState::Failed { .. })) {
+        return Directive::Drain;
+    }
     match task.control.as_ref().map(|control| control.value) {
         Some(Control::Pause | Control::Stop) => Directive::Drain,
         Some(Control::Run) | None => Directive::Continue,

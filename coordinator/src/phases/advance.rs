@@ -37,8 +37,13 @@ pub(super) async fn run(core: &Core) {
 fn ready(mirror: &Mirror) -> Vec<TaskName> {
     let ready = mirror.tasks().filter(|(_, task)| {
         let shards = || task.current().map(|shard| &shard.shard);
-        let phase = task.state.as_ref().and_then(|state| state.value.phase());
-        phase.is_some_and(|phase| is_over(phase, shards))
+        let state = task.state.as_ref().map(|state| &state.value);
+        let spends = || {
+            let spec = task.spec.as_ref().filter(|spec| spec.value.contains(BUDGET));
+            let asked = spec.and_then(|spec| Asked::of(&spec.value)).unwrap_or_default();
+            state.is_some_and(|state| overspent(state, asked, rejected(shards())).is_some())
+        };
+        state.and_then(TaskState::phase).is_some_and(|phase| is_over(phase, shards) || spends())
     });
     ready.map(|(name, _)| name.clone()).collect()
 }
@@ -63,18 +68,23 @@ async fn advance(core: &Core, task: &TaskName) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The option that bounds rejects. A task that does not name it need not be counted again and again.
+const BUDGET: &str = "reject-budget";
+
 /// What of a task's options decides how it goes on.
 #[derive(Debug, Clone, Copy, Default)]
 struct Asked {
     verify: Verify,
     repair: bool,
+    budget: Option<u64>,
 }
 
 impl Asked {
     /// `None` where a spec cannot be read, such as one with options of a newer version.
     fn of(stored: &str) -> Option<Self> {
         let spec = Kept::open(stored).and_then(|kept| kept.spec()).ok()?;
-        Some(Self { verify: spec.options.verify, repair: spec.options.repair })
+        let budget = spec.options.reject_budget;
+        Some(Self { verify: spec.options.verify, repair: spec.options.repair, budget })
     }
 }
 
@@ -107,6 +117,9 @@ where
 
 /// What follows from the shards of a task's plan; `None` while its phase goes on.
 fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Option<Next> {
+    if let Some(reason) = overspent(state, asked, rejected(shards.iter())) {
+        return Some(Next { event: TaskEvent::ShardsFailed { reason, at_millis }, adds: Vec::new() });
+    }
     let phase = state.phase().filter(|phase| is_over(*phase, || shards.iter()))?;
     let of_phase = || shards.iter().filter(|shard| phase_of(shard) == phase);
     let failed = || of_phase().filter(|shard| is_failed(shard));
@@ -116,7 +129,7 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
     }
     // a plan holds its schema shard at the least; a listing without it is none to decide by
     of_phase().next()?;
-    let rejected = rejected(shards);
+    let rejected = rejected(shards.iter());
     let (next, adds) = match phase {
         // the survey's own last transaction makes the plan count
         Phase::Survey => return None,
@@ -147,9 +160,24 @@ fn has(shards: &[Shard], phase: Phase) -> bool {
 }
 
 /// Rows that copying could not put into the target. Repairs meet the same ones again.
-fn rejected(shards: &[Shard]) -> u64 {
-    let copies = shards.iter().filter(|shard| matches!(shard.kind, ShardKind::Copy(_)));
+fn rejected<'a>(shards: impl Iterator<Item = &'a Shard>) -> u64 {
+    let copies = shards.filter(|shard| matches!(shard.kind, ShardKind::Copy(_)));
     copies.map(|shard| shard.checkpoint.totals.rejected).sum()
+}
+
+/// Why a task must stop that rejected more than it may; `None` within its budget. What a retry found does not count.
+fn overspent(state: &TaskState, asked: Asked, rejected: u64) -> Option<String> {
+    let (TaskState::Active { phase: Phase::Copy, planned }, Some(budget)) = (state, asked.budget) else {
+        return None;
+    };
+    let spent = rejected.saturating_sub(planned.excused);
+    (spent > budget).then(|| {
+        format!(
+            "the target refused {spent} rows and `reject-budget` allows {budget}; all are kept: `tdferry rejects list` \
+             tells which and why; mend the cause, then `tdferry task retry` goes on with the budget anew, and \
+             `tdferry rejects redrive` writes what was refused"
+        )
+    })
 }
 
 /// How many shards found the target to differ, and in what.
@@ -211,7 +239,7 @@ mod tests {
         let cutoff = Cutoff { units: 0, precision: Precision::Milli, from_source: true };
         TaskState::Active {
             phase,
-            planned: Planned { plan: PlanId(1), cutoff, fingerprint: 0, found: Found::default() },
+            planned: Planned { plan: PlanId(1), cutoff, fingerprint: 0, found: Found::default(), excused: 0 },
         }
     }
 
@@ -276,7 +304,7 @@ mod tests {
     #[test]
     fn what_was_copied_is_compared_where_that_is_asked_for_and_added_once() {
         let mut shards = vec![shard(ShardKind::Schema, ShardState::Done), shard(COPY, ShardState::Done)];
-        let asked = Asked { verify: Verify::Digest, repair: false };
+        let asked = Asked { verify: Verify::Digest, ..Asked::default() };
         let copying = active(Phase::Copy);
         let next = |shards: &[Shard]| super::next(&copying, shards, asked, 7).unwrap();
         let to_verify = TaskEvent::PhaseDone { next: Some(Phase::Verify(0)), rejected: 0, at_millis: 7 };
@@ -297,7 +325,7 @@ mod tests {
             Shard { round, state: ShardState::Differs { finding: String::new() }, ..found }
         };
         let next = |round, repair| {
-            let asked = Asked { verify: Verify::Digest, repair };
+            let asked = Asked { verify: Verify::Digest, repair, budget: None };
             super::next(&active(Phase::Verify(round)), &[found(round)], asked, 7).unwrap()
         };
         let differing = Differing { tables: 1, missing: 2, ..Differing::default() };
@@ -310,5 +338,32 @@ mod tests {
             assert_eq!(repair.adds[0].round, round + 1);
         }
         assert_eq!(next(MOST_REPAIRS, true).event, differed);
+    }
+
+    #[test]
+    fn a_task_that_rejects_more_than_its_budget_stops_and_a_retry_grants_it_anew() {
+        let rejecting = |rows| {
+            let mut shard = shard(COPY, ShardState::Open);
+            shard.checkpoint.totals.rejected = rows;
+            shard
+        };
+        let asked = |budget| Asked { budget, ..Asked::default() };
+        let stops = |state: &TaskState, rows: [u64; 2], budget| {
+            let next = super::next(state, &rows.map(rejecting), asked(budget), 7);
+            next.map(|next| match next.event {
+                TaskEvent::ShardsFailed { reason, .. } => reason,
+                event => panic!("{event:?}"),
+            })
+        };
+        let copying = active(Phase::Copy);
+        assert_eq!(stops(&copying, [6, 4], None), None);
+        assert_eq!(stops(&copying, [6, 4], Some(10)), None);
+        let reason = stops(&copying, [6, 5], Some(10)).unwrap();
+        assert!(reason.contains("refused 11 rows") && reason.contains("allows 10"), "{reason}");
+        assert!(stops(&copying, [1, 0], Some(0)).is_some());
+        let failed = copying.next(TaskEvent::ShardsFailed { reason, at_millis: 7 }).unwrap();
+        let again = failed.next(TaskEvent::Retried { rejected: 11 }).unwrap();
+        assert_eq!(stops(&again, [11, 10], Some(10)), None);
+        assert!(stops(&again, [11, 11], Some(10)).is_some());
     }
 }

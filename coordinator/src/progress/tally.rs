@@ -52,6 +52,7 @@ fn add_copy(tally: &mut Tally, shard: &Shard) {
     sum.read += one.read;
     sum.written += one.written;
     sum.rejected += one.rejected;
+    sum.kept += one.kept;
     sum.bytes += one.bytes;
     sum.source_counted += one.source_counted;
     sum.target_counted += one.target_counted;

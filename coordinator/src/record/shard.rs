@@ -9,9 +9,10 @@ use tdferry_common::time::Period;
 
 use super::frame::{Damage, Reader, Writer, open_since, seal};
 
-/// Version 2 added what comparing needs, and whether a sum was made.
-const VERSION: u8 = 2;
+/// Version 2 added what comparing needs, and whether a sum was made; version 3 rows that the target kept.
+const VERSION: u8 = 3;
 const OLDEST: u8 = 1;
+const KEPT_SINCE: u8 = 3;
 /// Two reasons of this length and the fixed fields stay below 1.2 KB, so that a hundred thousand shards fit etcd.
 pub(super) const MAX_REASON: u16 = 450;
 
@@ -74,9 +75,10 @@ pub(crate) fn decode_shard(id: &ShardId, bytes: &[u8]) -> Result<Shard, Damage> 
         ([1], text) => Some(text.to_owned()),
         _ => return Err(Damage::Field("last error")),
     };
-    let compared = if version == OLDEST { Compared::default() } else { read_compared(&mut from)? };
+    let compared = if version == OLDEST { Compared::default() } else { read_compared(&mut from, version)? };
     from.end()?;
-    let Compared { expected, round, differing, summed } = compared;
+    let Compared { expected, round, differing, summed, kept } = compared;
+    checkpoint.totals.kept = kept;
     checkpoint.totals.differing = differing;
     checkpoint.sum = checkpoint.sum.filter(|_| summed);
     Ok(Shard {
@@ -103,6 +105,7 @@ struct Compared {
     round: u32,
     differing: Differing,
     summed: bool,
+    kept: u64,
 }
 
 fn write_compared(out: &mut Writer, shard: &Shard) {
@@ -113,9 +116,10 @@ fn write_compared(out: &mut Writer, shard: &Shard) {
         out.bytes(&count.to_be_bytes());
     }
     out.bytes(&[u8::from(shard.checkpoint.sum.is_some())]);
+    out.bytes(&shard.checkpoint.totals.kept.to_be_bytes());
 }
 
-fn read_compared(from: &mut Reader<'_>) -> Result<Compared, Damage> {
+fn read_compared(from: &mut Reader<'_>, version: u8) -> Result<Compared, Damage> {
     let expected = from.option("expected sum")?.map(u128::from_be_bytes);
     let round = u32::from_be_bytes(from.take("round")?);
     let mut count = || from.take("differing").map(u64::from_be_bytes);
@@ -125,7 +129,8 @@ fn read_compared(from: &mut Reader<'_>) -> Result<Compared, Damage> {
         [1] => true,
         _ => return Err(Damage::Field("summed")),
     };
-    Ok(Compared { expected, round, differing, summed })
+    let kept = if version < KEPT_SINCE { 0 } else { u64::from_be_bytes(from.take("kept")?) };
+    Ok(Compared { expected, round, differing, summed, kept })
 }
 
 fn write_checkpoint(out: &mut Writer, checkpoint: &Checkpoint) {

@@ -35,11 +35,13 @@ impl Store {
         let mut opened = 0;
         for _ in 0..MAX_ROUNDS {
             let Some(read) = self.read_task(task).await? else { return Ok(Retried::NoTask) };
-            let failed = self.failed_shards(task, &read.state.value, only).await?;
-            if failed.is_empty() {
+            let shards = self.all_shards(task, read.state.value.plan()).await?;
+            let rejected = shards.iter().map(|one| one.shard.checkpoint.totals.rejected).sum();
+            let failed = failed_shards(shards, only);
+            if failed.is_empty() && !is_stopped(&read.state.value, only) {
                 return Ok(Retried::Opened(opened));
             }
-            opened += self.open_again(task, read, &failed).await?;
+            opened += self.open_again(task, read, &failed, rejected).await?;
         }
         Err(StoreError::Contended("retry"))
     }
@@ -50,15 +52,20 @@ impl Store {
         task: &TaskName,
         read: TaskRecord,
         failed: &[StoredShard],
+        rejected: u64,
     ) -> Result<usize, StoreError> {
         let state_key = keys::state(task);
         let mut changed = read.state.changed;
         let mut opened = 0;
         let state = match read.state.value {
-            failed @ TaskState::Failed { .. } => failed.clone().next(TaskEvent::Retried).unwrap_or(failed),
+            failed @ TaskState::Failed { .. } => {
+                failed.clone().next(TaskEvent::Retried { rejected }).unwrap_or(failed)
+            }
             state => state,
         };
-        for page in failed.chunks(PAGE_SHARDS) {
+        let pages: Vec<_> =
+            if failed.is_empty() { vec![failed] } else { failed.chunks(PAGE_SHARDS).collect() };
+        for page in pages {
             let mut txn = Guarded::new("retry")
                 .unchanged(&state_key, changed)
                 .put(state_key.clone(), encode_state(&state));
@@ -76,16 +83,15 @@ impl Store {
         }
         Ok(opened)
     }
+}
 
-    async fn failed_shards(
-        &self,
-        task: &TaskName,
-        state: &TaskState,
-        only: Option<&ShardId>,
-    ) -> Result<Vec<StoredShard>, StoreError> {
-        let mut shards = self.all_shards(task, state.plan()).await?;
-        shards.retain(|one| matches!(one.shard.state, ShardState::Failed { .. }));
-        shards.retain(|one| only.is_none_or(|only| one.shard.id == *only));
-        Ok(shards)
-    }
+fn failed_shards(mut shards: Vec<StoredShard>, only: Option<&ShardId>) -> Vec<StoredShard> {
+    shards.retain(|one| matches!(one.shard.state, ShardState::Failed { .. }));
+    shards.retain(|one| only.is_none_or(|only| one.shard.id == *only));
+    shards
+}
+
+/// Whether the task failed as a whole, as one does that rejects too much: then it goes on where no shard failed.
+fn is_stopped(state: &TaskState, only: Option<&ShardId>) -> bool {
+    matches!(state, TaskState::Failed { .. }) && only.is_none()
 }

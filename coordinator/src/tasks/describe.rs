@@ -43,9 +43,11 @@ pub(crate) fn words(seen: &Seen<'_>) -> Words {
     let (state, health, reason) = match (seen.state, seen.control) {
         (TaskState::Failed { reason, .. }, _) => (seen.state.name(), Health::Fatal, reason.clone()),
         (TaskState::Completed { rejected: 0, .. }, _) => (seen.state.name(), Health::Idle, String::new()),
-        (TaskState::Completed { rejected, .. }, _) => {
-            (seen.state.name(), Health::Idle, format!("the target refused {rejected} rows"))
-        }
+        (TaskState::Completed { rejected, .. }, _) => (
+            seen.state.name(),
+            Health::Idle,
+            format!("the target refused {rejected} rows; they are kept: `tdferry rejects list`"),
+        ),
         (TaskState::Differs { differing, .. }, _) => (
             seen.state.name(),
             Health::Fatal,
@@ -170,7 +172,8 @@ mod tests {
             assert_eq!(health, wanted, "{state}");
         }
         let cutoff = Cutoff { units: 1, precision: Precision::Milli, from_source: true };
-        let planned = Planned { plan: PlanId(1), cutoff, fingerprint: 0, found: Found::default() };
+        let planned =
+            Planned { plan: PlanId(1), cutoff, fingerprint: 0, found: Found::default(), excused: 0 };
         assert_eq!(ended(TaskState::Completed { planned, rejected: 0, at_millis: 1 }), "idle");
         let failed =
             TaskState::Failed { phase: Phase::Copy, planned: None, reason: "why".into(), at_millis: 1 };

@@ -41,6 +41,8 @@ pub(crate) struct TaskShown {
     pub(crate) cutoff: Option<Cutoff>,
     pub(crate) found: Option<Found>,
     pub(crate) waiting: Vec<String>,
+    /// Where rejected rows are kept, in words.
+    pub(crate) rejects: String,
     /// What went wrong and is tried again.
     pub(crate) troubles: Vec<String>,
 }
@@ -120,6 +122,7 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
         cutoff: state.planned().map(|planned| planned.cutoff),
         found: state.planned().map(|planned| planned.found),
         waiting: waiting_lines(&waiting),
+        rejects: String::new(),
         troubles,
     };
     add_spec(&mut shown, stored);
@@ -133,6 +136,7 @@ fn add_spec(shown: &mut TaskShown, stored: &str) {
             shown.kind = spec.kind.to_string();
             shown.from = spec.from.to_string();
             shown.to = spec.to.to_string();
+            shown.rejects = spec.rejects_place();
             shown.created_unix_millis = created;
         }
         Err(err) => shown.reason = err.to_string(),

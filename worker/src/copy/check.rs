@@ -102,5 +102,6 @@ async fn copy_tables(copy: &Copy, tables: &BTreeSet<String>) -> Worked<(u64, Wro
         }
     };
     dense::copy(copy, stretches.into_iter(), Stops::AtTheEnd, step).await?;
+    copy.writer.flush().await?;
     Ok((all_read, all_wrote))
 }

@@ -84,7 +84,7 @@ pub(super) async fn copy(
         if stops == Stops::ToBeCut && copy.attempt.is_to_be_cut() {
             return Ok(Through::Cut);
         }
-        copy.attempt.ledger.room().await;
+        copy.room().await?;
     }
     let read =
         reading.join_next().await.map_or(Ok(()), |read| read.unwrap_or_else(|error| Err(died(&error))));
@@ -97,7 +97,7 @@ async fn write(writer: &Writer, attempt: &Attempt, item: Item) -> Worked<Step> {
         Item::Rows { index, next, block, sum } => {
             let (read, bytes) = (count(block.rows()), count(block.byte_len()));
             let table = attempt.claimed.name(index).to_owned();
-            let wrote = writer.write(Piece::One { table, rows: block }).await?;
+            let wrote = writer.write_ahead(Piece::One { table, rows: block }).await?;
             Ok(Step::Rows { index, next, read, bytes, sum, wrote })
         }
     }

@@ -4,8 +4,11 @@
 mod check;
 mod dense;
 mod feed;
+mod fit;
 mod piece;
+mod policy;
 mod sparse;
+mod taken;
 mod verdict;
 mod write;
 
@@ -53,6 +56,7 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
         Density::Dense => copy.dense().await?,
         Density::Sparse => sparse::copy(&copy, sparse::stable(&copy.layout)?).await?,
     };
+    copy.writer.flush().await?;
     if through == Through::Cut {
         return Ok(Finish::Cut);
     }
@@ -100,6 +104,7 @@ impl Copy {
                     totals.bytes = totals.bytes.saturating_add(bytes);
                     totals.written = totals.written.saturating_add(wrote.written);
                     totals.rejected = totals.rejected.saturating_add(wrote.rejected);
+                    totals.kept = totals.kept.saturating_add(wrote.kept);
                     (offset.index, offset.next) = (index, next);
                 }
                 Step::Table { index } => {
@@ -109,6 +114,15 @@ impl Copy {
             })
         })
         .await
+    }
+
+    /// Returns once another batch may be begun. What is held back for rejects must not take all the room.
+    async fn room(&self) -> Worked<()> {
+        if self.attempt.ledger.holds_back_much() {
+            self.writer.flush().await?;
+        }
+        self.attempt.ledger.room().await;
+        Ok(())
     }
 
     fn period(&self) -> Period {

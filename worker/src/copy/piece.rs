@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use tdferry_common::batch::{Block, Run, TableRuns};
 use tdferry_common::digest::RowSum;
+use tdferry_common::time::Period;
 
 /// Rows that go out together.
 #[derive(Debug, Clone)]
@@ -67,6 +68,22 @@ impl Piece {
     pub(super) fn part(&self, yes: impl Fn(Option<i64>) -> bool) -> [Self; 2] {
         let block = self.block();
         [true, false].map(|wanted| self.filter(|row| yes(block.timestamp(row)) == wanted))
+    }
+
+    /// The rows that a closure picks by their number, and the others.
+    pub(super) fn part_rows(&self, yes: impl Fn(usize) -> bool) -> [Self; 2] {
+        [true, false].map(|wanted| self.filter(|row| yes(row) == wanted))
+    }
+
+    /// The same rows with other values, in a block of as many rows.
+    pub(super) fn with_block(&self, block: Block) -> Self {
+        self.with(block, Range::clone)
+    }
+
+    /// From its first moment to just past its last; `None` without rows.
+    pub(super) fn span(&self) -> Option<Period> {
+        let times = || (0..self.rows()).filter_map(|row| self.block().timestamp(row));
+        times().min().zip(times().max()).map(|(from, last)| Period { from, to: last.saturating_add(1) })
     }
 
     /// What there is of each table.

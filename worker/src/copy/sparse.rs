@@ -127,7 +127,7 @@ async fn slices(copy: &Copy, stable: &Stable) -> Worked<Sliced> {
                 slice.add_sum(sum);
                 slice.read += count(runs.rows());
                 slice.bytes += count(runs.byte_len());
-                slice.wrote.add(copy.writer.write(Piece::Many(runs)).await?);
+                slice.wrote.add(copy.writer.write_ahead(Piece::Many(runs)).await?);
             }
             Item::Slice { to } => {
                 enter(&copy.attempt, std::mem::take(&mut slice), to);
@@ -137,7 +137,7 @@ async fn slices(copy: &Copy, stable: &Stable) -> Worked<Sliced> {
             }
             Item::Dense { index } => return Ok(Sliced::AtDense { index }),
         }
-        copy.attempt.ledger.room().await;
+        copy.room().await?;
     }
     let read =
         reading.join_next().await.map_or(Ok(()), |read| read.unwrap_or_else(|error| Err(died(&error))));
@@ -150,6 +150,7 @@ fn enter(attempt: &Attempt, slice: Slice, to: u32) {
         totals.bytes = totals.bytes.saturating_add(slice.bytes);
         totals.written = totals.written.saturating_add(slice.wrote.written);
         totals.rejected = totals.rejected.saturating_add(slice.wrote.rejected);
+        totals.kept = totals.kept.saturating_add(slice.wrote.kept);
         totals.tables = totals.tables.saturating_add(u64::from(to.saturating_sub(offset.index)));
         offset.index = to;
     });

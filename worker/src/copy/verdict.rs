@@ -58,6 +58,7 @@ pub(super) fn after_copying_again(
         read: agreed.saturating_add(read),
         written: agreed.saturating_add(wrote.written),
         rejected: wrote.rejected,
+        kept: wrote.kept,
         expired: 0,
         ..totals
     }

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::piece::Piece;
+use super::policy::{self, Handled};
 use crate::create;
 use crate::lease::{Attempt, Ended, Worked, within};
 use crate::reject::{Origin, Refusal, Reject};
@@ -25,7 +26,9 @@ const KEPT_AT_ONCE: usize = 1_000;
 pub(crate) struct Wrote {
     pub(crate) written: u64,
     pub(crate) rejected: u64,
-    /// The sum of the rows that were rejected, where sums are made.
+    /// Rows that the target had and kept.
+    pub(crate) kept: u64,
+    /// The sum of what was read less that of what was written, where sums are made.
     pub(crate) refused: RowSum,
 }
 
@@ -33,25 +36,34 @@ impl Wrote {
     pub(super) fn add(&mut self, other: Self) {
         self.written = self.written.saturating_add(other.written);
         self.rejected = self.rejected.saturating_add(other.rejected);
+        self.kept = self.kept.saturating_add(other.kept);
         self.refused.add(other.refused);
     }
 }
 
 /// Writes for one attempt.
 pub(crate) struct Writer {
-    attempt: Arc<Attempt>,
-    sink: Arc<dyn Sink>,
+    pub(super) attempt: Arc<Attempt>,
+    pub(super) sink: Arc<dyn Sink>,
     in_flight: Arc<Semaphore>,
     most_rows: usize,
-    edge: Mutex<Option<Edge>>,
+    pub(super) edge: Mutex<Option<Edge>>,
+    held: Mutex<Held>,
+}
+
+/// Rejects that are not kept yet.
+#[derive(Default)]
+struct Held {
+    rows: Vec<Reject>,
+    since: Option<Instant>,
 }
 
 /// What the target keeps, as it said after it had refused a row for it.
 #[derive(Debug, Clone)]
-struct Edge {
-    keeps: Period,
-    learnt: Instant,
-    code: u32,
+pub(super) struct Edge {
+    pub(super) keeps: Period,
+    pub(super) learnt: Instant,
+    pub(super) code: u32,
 }
 
 impl Writer {
@@ -59,16 +71,25 @@ impl Writer {
         let in_flight = attempt.session.write_limits.of(&attempt.spec);
         let most_rows = attempt.spec.options.batch_size.and_then(|rows| usize::try_from(rows).ok());
         let most_rows = most_rows.unwrap_or(usize::MAX);
-        Self { attempt, sink, in_flight, most_rows, edge: Mutex::new(None) }
+        Self { attempt, sink, in_flight, most_rows, edge: Mutex::new(None), held: Mutex::default() }
     }
 
     /// Writes until every row is acknowledged, or kept as a reject: only then does this answer.
     pub(crate) async fn write(&self, piece: Piece) -> Worked<Wrote> {
+        let wrote = self.write_ahead(piece).await?;
+        self.flush().await?;
+        Ok(wrote)
+    }
+
+    /// The same, where rejects may wait for others to be kept with them: what is entered meanwhile is not committed. Ends
+    /// with [`Writer::flush`].
+    pub(super) async fn write_ahead(&self, piece: Piece) -> Worked<Wrote> {
         let (mut wrote, mut rejects) = (Wrote::default(), Vec::new());
         let mut rest = piece.of_at_most(self.most_rows);
         rest.reverse();
         while let Some(piece) = rest.pop() {
             let piece = self.within_the_edge(piece, &mut rejects);
+            let piece = self.not_taken(piece, &mut wrote).await?;
             if piece.rows() == 0 {
                 continue;
             }
@@ -77,15 +98,22 @@ impl Writer {
                 Err(PortError::TooLarge { .. }) if piece.rows() > 1 => rest.extend(halves(&piece)),
                 Err(PortError::Refused { reason, code, message, .. }) => {
                     let refusal = Refusal { reason, code, why: message };
-                    rejects.extend(self.narrow(piece, refusal, &mut rest).await?);
+                    match self.handle(piece, refusal, &mut wrote).await? {
+                        Handled::Again(again) => rest.extend(again),
+                        Handled::Refused(refused, refusal, again) => {
+                            rejects.push((refused, refusal));
+                            rest.extend(again);
+                        }
+                    }
                 }
                 Err(error) => return Err(self.in_words(&piece, &error).await),
             }
         }
-        for (piece, _) in &rejects {
+        for (piece, refusal) in &rejects {
+            policy::refuse_failing(&self.attempt.spec.options, piece, refusal)?;
             wrote.refused.add(piece.sum());
         }
-        wrote.rejected = self.keep(rejects).await?;
+        wrote.rejected = self.hold(rejects).await?;
         Ok(wrote)
     }
 
@@ -101,20 +129,41 @@ impl Writer {
         kept
     }
 
-    /// Keeps rows that were refused, before anything is said to be done with them.
-    async fn keep(&self, rejects: Vec<(Piece, Refusal)>) -> Worked<u64> {
-        let attempt = &self.attempt;
+    /// Holds rows that were refused until they are worth a call, and with them what is entered behind them.
+    async fn hold(&self, rejects: Vec<(Piece, Refusal)>) -> Worked<u64> {
         let rows: Vec<Reject> = rejects.iter().flat_map(|(piece, why)| self.rejects(piece, why)).collect();
-        if rows.is_empty() {
-            return Ok(0);
+        let rejected = count(rows.len());
+        let is_due = {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            if rejected > 0 {
+                self.attempt.ledger.hold_back();
+                held.since.get_or_insert_with(Instant::now);
+                held.rows.extend(rows);
+            }
+            let interval = self.attempt.session.timing.commit_interval;
+            held.rows.len() >= KEPT_AT_ONCE || held.since.is_some_and(|since| since.elapsed() >= interval)
+        };
+        if is_due {
+            self.flush().await?;
         }
+        Ok(rejected)
+    }
+
+    /// Keeps the rows that are held; then what was entered behind them may be committed.
+    pub(super) async fn flush(&self) -> Worked<()> {
+        let rows = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner)).rows;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let attempt = &self.attempt;
         let store = attempt.session.rejects.of(attempt).await?;
         for rows in rows.chunks(KEPT_AT_ONCE) {
             attempt.ask("keeping rejected rows", Side::Sink, || store.keep(rows)).await?;
         }
-        let told = rejects.first().map_or("", |(_, refusal)| refusal.why.as_str());
-        tracing::warn!(rows = rows.len(), why = told, "rows rejected and kept");
-        Ok(count(rows.len()))
+        attempt.ledger.let_go();
+        let why = rows.first().map_or("", |row| row.refusal.why.as_str());
+        tracing::warn!(rows = rows.len(), why, "rows rejected and kept");
+        Ok(())
     }
 
     fn rejects(&self, piece: &Piece, refusal: &Refusal) -> Vec<Reject> {
@@ -147,32 +196,6 @@ impl Writer {
             .await
     }
 
-    /// Some row of these is refused: what may still be written goes to `rest`, the others are given back.
-    async fn narrow(
-        &self,
-        piece: Piece,
-        refusal: Refusal,
-        rest: &mut Vec<Piece>,
-    ) -> Worked<Option<(Piece, Refusal)>> {
-        if refusal.reason == RefusedRow::Keep {
-            let precision = piece.block().precision();
-            let question = || self.sink.keeps(precision);
-            let keeps = self.attempt.ask("asking what the target keeps", Side::Sink, question).await?;
-            let edge = Edge { keeps, learnt: Instant::now(), code: refusal.code };
-            *self.edge.lock().unwrap_or_else(PoisonError::into_inner) = Some(edge);
-            let [kept, refused] = piece.part(|at| at.is_some_and(|at| keeps.contains(at)));
-            if refused.rows() > 0 {
-                rest.push(kept);
-                return Ok(Some((refused, refusal)));
-            }
-        }
-        if piece.rows() == 1 {
-            return Ok(Some((piece, refusal)));
-        }
-        rest.extend(halves(&piece));
-        Ok(None)
-    }
-
     async fn in_words(&self, piece: &Piece, error: &PortError) -> Ended {
         let tables = piece.tables();
         if matches!(error, PortError::Missing { .. }) && !self.attempt.claimed.stable.is_empty() {
@@ -188,7 +211,7 @@ impl Writer {
 }
 
 /// In the order that a stack gives them back.
-fn halves(piece: &Piece) -> [Piece; 2] {
+pub(super) fn halves(piece: &Piece) -> [Piece; 2] {
     let [first, second] = piece.halves();
     [second, first]
 }

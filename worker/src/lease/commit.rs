@@ -74,7 +74,7 @@ impl Committer {
     /// Commits what the ledger holds now, if that is news.
     pub(super) async fn push(&mut self, ledger: &Ledger) -> Worked<()> {
         self.resolve(ledger).await?;
-        if ledger.entry().version == self.version {
+        if ledger.committable().version == self.version {
             return Ok(());
         }
         self.send(ledger, None).await
@@ -90,7 +90,7 @@ impl Committer {
     /// coordinator cannot cut: then nothing was committed either.
     pub(super) async fn cut(&mut self, ledger: &Ledger, order: CutOrder) -> Worked<Option<Shard>> {
         self.resolve(ledger).await?;
-        let entry = ledger.entry();
+        let entry = ledger.committable();
         let checkpoint = self.following(&entry);
         let CutOrder { children, least_rows } = order;
         let request = v1::CutRequest {
@@ -107,7 +107,7 @@ impl Committer {
     }
 
     async fn send(&mut self, ledger: &Ledger, outcome: Option<Outcome>) -> Worked<()> {
-        let entry = ledger.entry();
+        let entry = ledger.committable();
         let checkpoint = self.following(&entry);
         let (ending, reason) = outcome.map_or((v1::Ending::Unspecified, String::new()), v1::Ending::of);
         let request = v1::CommitRequest {

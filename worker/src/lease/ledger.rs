@@ -3,6 +3,7 @@
 //!
 //! Only what the sink has acknowledged is ever entered: data before offset.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tdferry_common::digest::RowSum;
@@ -32,6 +33,8 @@ pub(crate) struct Entry {
 pub(crate) struct Ledger {
     entry: watch::Sender<Entry>,
     committed: watch::Sender<u64>,
+    /// What was entered since something has to be done before it may be committed.
+    held_back: Mutex<Option<Entry>>,
 }
 
 impl Ledger {
@@ -41,11 +44,41 @@ impl Ledger {
         Self {
             entry: watch::Sender::new(Entry { version: 0, offset, totals, sum, urgent: false }),
             committed: watch::Sender::new(0),
+            held_back: Mutex::new(None),
         }
     }
 
+    /// How far the work has come.
     pub(crate) fn entry(&self) -> Entry {
+        self.held_back().unwrap_or_else(|| self.committable())
+    }
+
+    /// For the committer: what may be committed.
+    pub(super) fn committable(&self) -> Entry {
         *self.entry.borrow()
+    }
+
+    /// What is entered from here on is not committed before it is let go.
+    pub(crate) fn hold_back(&self) {
+        let now = self.committable();
+        self.held_back().get_or_insert(now);
+    }
+
+    /// Whether so much is held back that room may run out.
+    pub(crate) fn holds_back_much(&self) -> bool {
+        self.entry().version.saturating_sub(self.committable().version) >= MAX_UNCOMMITTED / 2
+    }
+
+    /// What was held back may be committed.
+    pub(crate) fn let_go(&self) {
+        let held_back = self.held_back().take();
+        if let Some(held_back) = held_back {
+            self.entry.send_modify(|entry| *entry = Entry { urgent: entry.urgent, ..held_back });
+        }
+    }
+
+    fn held_back(&self) -> MutexGuard<'_, Option<Entry>> {
+        self.held_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -59,13 +92,17 @@ impl Ledger {
 
     /// Enters rows that have been acknowledged, with their sum; without it the whole is unknown from here on.
     pub(crate) fn advance_by(&self, sum: Option<RowSum>, change: impl FnOnce(&mut Offset, &mut Totals)) {
-        self.entry.send_modify(|entry| {
+        let enter = |entry: &mut Entry| {
             let before = entry.offset;
             change(&mut entry.offset, &mut entry.totals);
             entry.sum = entry.sum.zip(sum).map(|(all, more)| all.wrapping_add(more.value()));
             debug_assert!(before <= entry.offset, "promise S2: an offset never goes back");
             entry.version += 1;
-        });
+        };
+        match self.held_back().as_mut() {
+            Some(entry) => enter(entry),
+            None => self.entry.send_modify(enter),
+        }
     }
 
     /// Returns once another batch may be begun.
@@ -160,6 +197,20 @@ mod tests {
         ledger.advance_by(None, |_, _| {});
         ledger.advance_by(Some(RowSum::from_value(5)), |_, _| {});
         assert_eq!(ledger.entry().sum, None);
+    }
+
+    #[test]
+    fn what_is_held_back_is_seen_by_the_work_and_not_by_the_committer_until_it_is_let_go() {
+        let ledger = ledger();
+        ledger.advance(|offset, _| offset.next = 5);
+        ledger.hold_back();
+        ledger.hold_back();
+        ledger.advance(|offset, totals| (offset.next, totals.rejected) = (9, 1));
+        assert_eq!((ledger.entry().offset.next, ledger.totals().rejected), (9, 1));
+        assert_eq!((ledger.committable().offset.next, ledger.committable().totals.rejected), (5, 0));
+        ledger.let_go();
+        assert_eq!(ledger.committable(), ledger.entry());
+        assert_eq!((ledger.entry().offset.next, ledger.entry().version), (9, 2));
     }
 
     #[test]

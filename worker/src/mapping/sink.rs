@@ -262,6 +262,17 @@ impl Sink for MappedSink {
         self.inner.write_many(&TableRuns { block: self.block("", &rows.block)?, runs }).await
     }
 
+    async fn widen_keep(&self, days: u64) -> PortResult<()> {
+        self.inner.widen_keep(days).await
+    }
+
+    /// Of the stable whose subtables are meant, or of a normal table.
+    async fn widen_column(&self, table: &str, column: &Column) -> PortResult<()> {
+        let own = Column { name: self.mapping.column(table, &column.name), ..column.clone() };
+        let table = if self.stable.is_empty() { self.table(table) } else { self.mapping.stable(table) };
+        self.inner.widen_column(&table, &own).await
+    }
+
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
         let rows: Vec<_> = rows.iter().map(|row| self.mapping.target_row(&stable.name, row)).collect();
         self.inner.set_tags(&self.mapping.target_stable(stable), &rows).await

@@ -23,7 +23,7 @@ use tdferry_common::time::Precision;
 
 pub use encode::{BadReject, decode, encode};
 pub use folder::FolderRejects;
-pub use open::{Place, open};
+pub use open::open;
 pub use redrive::{Redriven, redrive};
 pub use target::TargetRejects;
 

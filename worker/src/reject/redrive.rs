@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use tdferry_common::port::{Connector, PortError, PortResult, RefusedRow, Side, Sink};
 use tdferry_common::spec::Spec;
 
+use crate::mapping;
+
 use super::{Kept, Origin, Refusal, Reject, Rejects, Visitor};
 
 /// Rows of one write: a refused one costs a few more.
@@ -83,7 +85,7 @@ impl Again<'_> {
             return Ok(Arc::clone(sink));
         }
         let spec = Spec { from: self.spec.from.clone().with_database(&of.database), ..self.spec.clone() };
-        let sink = self.connector.sink(&spec).await?;
+        let sink = mapping::sink(self.connector, &spec, &of.stable).await?;
         self.sinks.insert(key, Arc::clone(&sink));
         Ok(sink)
     }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tdferry_common::batch::{Block, Value};
+use tdferry_common::batch::{Block, BlockBuilder, Value};
+use tdferry_common::digest::RowSum;
 use tdferry_common::options::REJECTS_DATABASE;
 use tdferry_common::port::{PortResult, RefusedRow};
+use tdferry_common::schema::Column;
 use tdferry_common::shard::ShardState;
 use tdferry_common::spec::Spec;
-use tdferry_common::testing::{Call, Fault, FaultPlan, MemDatabase, Recipe};
+use tdferry_common::testing::{Call, Fault, FaultPlan, MemDatabase, MemTable, Recipe};
+use tdferry_common::time::Precision;
 use tdferry_worker::reject::{Kept, Reject, Rejects, Visitor, open};
 use tokio::time::sleep;
 
@@ -190,4 +193,175 @@ async fn a_folder_keeps_them_where_the_task_says_so() {
     assert_whole(&stage.source.held(), &stage.sink.held(), &kept);
     assert!(folder.path().join("t").is_dir());
     assert_eq!(stage.sink.beside(REJECTS_DATABASE).counters().rows_written(), 0);
+}
+
+/// A stage whose target's BINARY column of `types` is too short for some rows by so many bytes, with options.
+fn too_short(seed: u64, options: &[(&str, &str)]) -> (Stage, usize) {
+    let recipe = Recipe { every_type: true, ..Recipe::meters(seed, (0, 0), (0, 0)) };
+    let stage = Stage::with_options(recipe.make(), options);
+    stage.prepare();
+    let length = |row: &Vec<Value>| match &row[8] {
+        Value::Binary(bytes) => bytes.len(),
+        _ => 0,
+    };
+    let source = stage.source.held();
+    let most = source.tables.values().flat_map(|table| table.rows.values()).map(length).max().unwrap() - 1;
+    let shorter = |columns: &[Column]| {
+        let mut columns = columns.to_vec();
+        columns[8].length = u32::try_from(most).unwrap();
+        columns
+    };
+    stage.sink.change(|sink| {
+        let stable = sink.stables.get_mut("types").unwrap();
+        stable.columns = shorter(&stable.columns);
+        let own = |table: &&mut MemTable| table.stable.as_deref() == Some("types");
+        sink.tables.values_mut().filter(own).for_each(|table| table.columns = shorter(&table.columns).into());
+    });
+    (stage, most)
+}
+
+/// The target's value of the column that is too short, for each row of the source that is too long for it.
+fn made_of(stage: &Stage, most: usize) -> Vec<(Vec<u8>, Option<Value>)> {
+    let (source, target) = (stage.source.held(), stage.sink.held());
+    let mut made = Vec::new();
+    for (name, table) in &source.tables {
+        for (at, row) in &table.rows {
+            if let Value::Binary(bytes) = &row[8]
+                && bytes.len() > most
+            {
+                made.push((bytes.clone(), target.tables[name].rows.get(at).map(|row| row[8].clone())));
+            }
+        }
+    }
+    assert!(!made.is_empty(), "no value is too long: the test shows nothing");
+    made
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_column_that_is_too_short_stops_a_shard_unless_the_task_says_what_to_do() {
+    let (stage, _) = too_short(31, &[]);
+    let place = stage.dense("types");
+    let id = place.shard.id.clone();
+    stage.finish([place]).await;
+    assert!(stage.coordinator.failure(&id).contains("BINARY"), "{}", stage.coordinator.failure(&id));
+    assert_eq!(stage.sink.counters().rows_written(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_that_are_too_long_become_what_the_task_says() {
+    for sparse in [false, true] {
+        for policy in ["reject", "truncate", "null", "widen"] {
+            let (stage, most) = too_short(32, &[("on-too-long", policy), ("verify", "digest")]);
+            let place = if sparse { stage.sparse("types") } else { stage.dense("types") };
+            let id = place.shard.id.clone();
+            stage.finish([place]).await;
+            let (shard, kept) = (stage.coordinator.shard(&id), kept(&stage).await);
+            assert_eq!(shard.state, ShardState::Done, "{policy}: {shard:?}");
+            let totals = shard.checkpoint.totals;
+            let made = made_of(&stage, most);
+            for (source, target) in &made {
+                match policy {
+                    "reject" => assert_eq!(*target, None),
+                    "truncate" => {
+                        let Some(Value::Binary(bytes)) = target else { panic!("{target:?}") };
+                        assert!(bytes.len() <= most && bytes.len() + 4 > most && source.starts_with(bytes));
+                    }
+                    "null" => assert_eq!(*target, Some(Value::Null)),
+                    _ => assert_eq!(*target, Some(Value::Binary(source.clone()))),
+                }
+            }
+            let rejected = if policy == "reject" { made.len() } else { 0 };
+            assert_eq!(
+                (kept.len(), totals.rejected),
+                (rejected, u64::try_from(rejected).unwrap()),
+                "{policy}"
+            );
+            // what is compared with the target is what was written to it
+            let target = stage.sink.held();
+            let rows = target.tables.iter().filter(|(_, table)| table.stable.as_deref() == Some("types"));
+            assert_eq!(shard.checkpoint.sum, Some(sum_of(rows)), "{policy}");
+        }
+    }
+}
+
+fn sum_of<'a>(tables: impl Iterator<Item = (&'a String, &'a MemTable)>) -> u128 {
+    let mut sum = RowSum::ZERO;
+    for (name, table) in tables {
+        let mut builder = BlockBuilder::new(Arc::clone(&table.columns), Precision::Milli);
+        table.rows.values().for_each(|row| builder.push_row(row).unwrap());
+        sum.add(RowSum::of_block(name, &builder.finish().unwrap()));
+    }
+    sum.value()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_wants_no_row_passed_over_fails_its_shard_and_keeps_none() {
+    for (option, words) in [("on-keep", "on-keep=fail"), ("on-too-long", "on-too-long=fail")] {
+        let (stage, place) = if option == "on-keep" {
+            let stage = Stage::with_options(Recipe::meters(33, (3, 300), (0, 0)).make(), &[(option, "fail")]);
+            stage.prepare();
+            keep_all_but(&stage, 20);
+            let place = stage.dense("meters");
+            (stage, place)
+        } else {
+            let (stage, _) = too_short(33, &[(option, "fail")]);
+            let place = stage.dense("types");
+            (stage, place)
+        };
+        let id = place.shard.id.clone();
+        stage.finish([place]).await;
+        let failure = stage.coordinator.failure(&id);
+        assert!(failure.contains(words) && failure.contains("retry"), "{failure}");
+        assert_eq!(stage.coordinator.shard(&id).checkpoint.totals.rejected, 0);
+        assert!(kept(&stage).await.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_to_keep_more_takes_every_row() {
+    let stage = Stage::with_options(Recipe::meters(34, (3, 300), (0, 0)).make(), &[("on-keep", "widen")]);
+    stage.prepare();
+    keep_all_but(&stage, 100);
+    stage.sink.limit(|limits| limits.clock = Some(crate::stage::NOW_MILLIS));
+    let place = stage.dense("meters");
+    let id = place.shard.id.clone();
+    stage.finish([place]).await;
+    assert_eq!(stage.coordinator.shard(&id).checkpoint.totals.rejected, 0);
+    assert!(kept(&stage).await.is_empty());
+    tdferry_common::testing::assert_same(&stage.source.held(), &stage.sink.held());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_the_target_has_are_left_as_they_are_where_the_task_says_so() {
+    for (sparse, keeps) in [(false, true), (true, true), (false, false)] {
+        let policy = if keeps { "keep-target" } else { "overwrite" };
+        let options = [("on-conflict", policy)];
+        let stage = Stage::with_options(Recipe::meters(35, (3, 300), (60, 6)).make(), &options);
+        stage.prepare();
+        let source = stage.source.held();
+        let mut own = 0_u64;
+        stage.sink.change(|sink| {
+            for (name, table) in &source.tables {
+                for (at, row) in table.rows.iter().step_by(7) {
+                    let others = row.iter().map(|_| Value::Null).skip(1);
+                    sink.put_row(name, std::iter::once(Value::Timestamp(*at)).chain(others).collect());
+                    own += u64::from(table.stable.as_deref() == Some("meters"));
+                }
+            }
+        });
+        let place = if sparse { stage.sparse("meters") } else { stage.dense("meters") };
+        let id = place.shard.id.clone();
+        stage.finish([place]).await;
+        let shard = stage.coordinator.shard(&id);
+        let totals = shard.checkpoint.totals;
+        assert_eq!(shard.state, ShardState::Done, "{shard:?}");
+        let kept = if keeps { own } else { 0 };
+        assert_eq!((totals.read, totals.written, totals.kept), (900, 900 - kept, kept));
+        for (name, table) in source.tables.iter().filter(|(_, one)| one.stable.as_deref() == Some("meters")) {
+            for (n, (at, row)) in table.rows.iter().enumerate() {
+                let found = &stage.sink.held().tables[name].rows[at];
+                assert_eq!(found == row, !(keeps && n % 7 == 0), "`{name}` at {at}");
+            }
+        }
+    }
 }
