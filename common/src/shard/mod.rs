@@ -2,6 +2,8 @@
 //!
 //! Whether a shard is leased is not written here: the lease is a key of its own that vanishes with its session.
 
+mod totals;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ClaimId, Epoch, GroupId, ShardId};
 use crate::offset::{Offset, OffsetBack};
 use crate::time::Period;
+
+pub use totals::{Differing, Totals};
 
 /// What kind of work a shard is, and so in which phase it is claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,84 +82,6 @@ pub struct Estimate {
     pub rows: u64,
     /// Bytes as the databases hold them in memory.
     pub bytes: u64,
-}
-
-/// What a shard did so far: totals, never deltas, so that a commit that is repeated counts once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Totals {
-    /// Rows read from the source.
-    pub read: u64,
-    /// Rows the sink acknowledged.
-    pub written: u64,
-    /// Rows the sink refused for good.
-    pub rejected: u64,
-    /// Rows that were not written since the target had them already.
-    pub kept: u64,
-    /// Bytes of the rows read.
-    pub bytes: u64,
-    /// Subtables finished (copy), or created or found (create).
-    pub tables: u64,
-    /// Rows the target held in this place before the first write; `None` until counted.
-    pub before: Option<u64>,
-    /// Rows the source counted after the last one was read.
-    pub source_counted: u64,
-    /// Rows the target counted after the last one was written.
-    pub target_counted: u64,
-    /// Rows that were read, and that the source's KEEP took before it counted.
-    pub expired: u64,
-    /// Where the target was found to differ.
-    pub differing: Differing,
-}
-
-/// In what a target differs from its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Differing {
-    /// Tables with rows that differ, and subtables that are missing or have other tags.
-    pub tables: u64,
-    /// Rows that only the source has.
-    pub missing: u64,
-    /// Rows that only the target has.
-    pub extra: u64,
-    /// Rows with other values.
-    pub changed: u64,
-}
-
-impl Differing {
-    /// Whether nothing differs.
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// What differs in both.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self {
-            tables: self.tables.saturating_add(other.tables),
-            missing: self.missing.saturating_add(other.missing),
-            extra: self.extra.saturating_add(other.extra),
-            changed: self.changed.saturating_add(other.changed),
-        }
-    }
-}
-
-impl fmt::Display for Differing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tables, missing, extra, changed } = self;
-        write!(f, "{tables} tables differ: {missing} rows missing, {extra} extra, {changed} changed")
-    }
-}
-
-impl Totals {
-    /// Whether the four counts of a copy shard agree (promise S4).
-    ///
-    /// Rows that the target had before may or may not be the same rows, so its count lies between two bounds.
-    pub fn agree(&self) -> bool {
-        let accepted = self.written.saturating_add(self.kept);
-        self.source_counted.saturating_add(self.expired) == self.read
-            && accepted.saturating_add(self.rejected) == self.read
-            && self.target_counted.saturating_add(self.expired) >= accepted
-            && self.target_counted <= accepted.saturating_add(self.before.unwrap_or(0))
-    }
 }
 
 /// Where a shard stands: everything before the offset is in the sink, and the totals count it.

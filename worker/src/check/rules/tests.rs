@@ -15,13 +15,14 @@ const NOW: i64 = 1_767_225_600_000;
 const DAY: i64 = 86_400_000;
 
 /// Kinds that say that a side could not be asked: `gather` finds them, and its tests plant them.
-const OF_ACCESS: [&str; 7] = [
+const OF_ACCESS: [&str; 8] = [
     "source-unreachable",
     "target-unreachable",
     "source-denied",
     "target-denied",
     "source-database-missing",
     "tls-not-built-in",
+    "task-unfit",
     "type-without-equal",
 ];
 
@@ -224,6 +225,7 @@ const PLANTED: &[(&str, Plant)] = &[
         existing(f);
         f.target.with_rows.insert("meters".into());
     }),
+    ("names-clash", |f| f.source.clash = Some("`a.b` and `a_b` would both be `a_b`".into())),
     ("users-not-copied", |f| f.source.server.users = Some(2)),
     ("streams-not-copied", |f| f.source.server.streams = Some(1)),
 ];
