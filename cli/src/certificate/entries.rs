@@ -9,7 +9,6 @@ use tdferry_common::shard::{Differing, Shard, ShardKind, ShardState, Totals};
 use tdferry_common::spec::Spec;
 use tdferry_common::time::{Period, Precision, show_millis};
 use tdferry_proto::v1;
-use tdferry_worker::reject::Place;
 use tdferry_worker::sides::{Sides, TableSums, Told, stable_at_target};
 
 /// All that is known of a task that has ended.
@@ -268,7 +267,7 @@ fn verdict(facts: &Facts) -> Value {
         "reason": task.reason,
         "rows_written": totals.written,
         "rows_rejected": totals.rejected,
-        "rejects_kept_in": Place::of(spec).to_string(),
+        "rejects_kept_in": spec.rejects_place(),
         "rejects_not_counted": facts.rejects.as_ref().err(),
         "rows_read_back": facts.task.progress.unwrap_or_default().rows_verified,
         "rounds_of_repair": last_round(facts),
