@@ -11,6 +11,7 @@ mod memory;
 mod output;
 mod plain;
 mod process;
+mod rejects;
 mod report;
 mod rounds;
 mod scale;
@@ -71,6 +72,8 @@ enum Verb {
     Scale(scale::ScaleArgs),
     /// Rows a second with 1, 2, 4 and 8 workers, where each answer of a database takes its time
     Throughput(throughput::ThroughputArgs),
+    /// What rows cost that the target refuses: 10,000,000 rows, one of a thousand outside of KEEP
+    Rejects(rejects::RejectsArgs),
     /// What comparing by digest costs beside copying
     Verify(verify::VerifyArgs),
     /// The plain loop that copies, as the process that is measured
@@ -106,6 +109,9 @@ async fn run(cli: &Cli) -> Result<()> {
         }
         Some(Verb::Verify(args)) => {
             verify::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
+        }
+        Some(Verb::Rejects(args)) => {
+            rejects::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
         }
         Some(Verb::Scale(args)) => scale::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await,
         None => compare(cli).await,

@@ -184,7 +184,7 @@ async fn refused_rows_are_kept_and_brought_in_on_real_servers() {
     )
     .await;
     let (recent, old) = ((now_ms() - 3_600_000) * 1_000, (now_ms() - 90 * 86_400_000) * 1_000);
-    let wide = "w\\\\'\\\"x".repeat(2_000);
+    let wide = "w\\'\"x".repeat(2_000);
     for table in ["a", "b"] {
         load::run(&source, &format!("create table {database}.{table} using {database}.s tags (1)")).await;
         for at in [recent, old, old + 1] {

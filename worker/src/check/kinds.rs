@@ -133,9 +133,9 @@ kinds! {
     KEEP_WIDENED "keep-widened" Notes
         "keeps rows ten days longer, so that none expires on its way" "-o database.keep=3650d, or ALTER DATABASE … KEEP after the copy";
     ROWS_BEFORE_KEEP "rows-before-keep" Loses
-        "counts and logs the rows that the target refuses, and leaves them out" "ALTER DATABASE … KEEP at the target first, or name a --start";
+        "keeps the rows that the target refuses as rejects, and leaves them out" "ALTER DATABASE … KEEP at the target first, on-keep=widen, or name a --start";
     ROWS_NEAR_KEEP "rows-near-keep" Changes
-        "copies the oldest first; what is past the edge by then is refused" "ALTER DATABASE … KEEP at the target first";
+        "copies the oldest first; what is past the edge by then is kept as rejects" "ALTER DATABASE … KEEP at the target first";
     ROWS_EXPIRE "rows-expire" Changes
         "copies the oldest first; what expires at the source meanwhile is gone there, too" "raise KEEP at the source until the copy is through";
     ROWS_AFTER_NOW "rows-after-now" Loses

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tdferry_common::digest::RowSum;
+use tdferry_common::options::OnKeep;
 use tdferry_common::port::{PortError, PortResult, RefusedRow, Side, Sink};
 use tdferry_common::time::{Period, Precision};
 use tokio::sync::Semaphore;
@@ -119,6 +120,10 @@ impl Writer {
 
     /// The rows that the target keeps, if it said lately what that is; the others are rejects.
     fn within_the_edge(&self, piece: Piece, rejects: &mut Vec<(Piece, Refusal)>) -> Piece {
+        // a target that is to keep more is asked to for every row
+        if self.attempt.spec.options.on_keep == OnKeep::Widen {
+            return piece;
+        }
         let edge = self.edge.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(edge) = edge.filter(|edge| edge.learnt.elapsed() < EDGE_KNOWN_FOR) else { return piece };
         let [kept, beyond] = piece.part(|at| at.is_some_and(|at| edge.keeps.contains(at)));
