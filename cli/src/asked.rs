@@ -15,6 +15,9 @@ pub(crate) struct Asked {
     /// The task's name [default: the source's database]
     #[arg(long)]
     name: Option<String>,
+    /// One of several databases, with another name at the target behind a sign: power=power3; repeatable
+    #[arg(long = "database", value_name = "DATABASE[=TARGET]")]
+    databases: Vec<String>,
     /// history, realtime, both, or verify: only compare
     #[arg(long)]
     mode: Option<String>,
@@ -88,15 +91,32 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Asked {
     /// The task, checked whole: nothing has been opened or stored.
     pub(crate) fn spec(&self, from: &str, to: &str) -> Result<Spec, Failure> {
-        let options = self.options()?;
-        let build = |name: &str| Spec::build(name, TaskKind::TDengine2, from, to, &options);
-        let mut spec = build(self.name.as_deref().unwrap_or("migrate")).map_err(usage)?;
-        if self.name.is_none() {
-            spec.name = default_name(spec.source_database()).parse().map_err(usage)?;
+        let mut all = self.specs(from, to)?;
+        match (all.pop(), all.is_empty()) {
+            (Some(spec), true) => Ok(spec),
+            _ => Err(usage("field `database`: several, where one is looked at; name it in --from")),
         }
-        spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(usage)?;
-        spec.check_supported().map_err(usage)?;
-        Ok(spec)
+    }
+
+    /// The task, or one for each database that is named apart.
+    pub(crate) fn specs(&self, from: &str, to: &str) -> Result<Vec<Spec>, Failure> {
+        let options = self.options()?;
+        let name = self.name.as_deref().unwrap_or("migrate");
+        let mut specs = if self.databases.is_empty() {
+            let mut spec = Spec::build(name, TaskKind::TDengine2, from, to, &options).map_err(usage)?;
+            if self.name.is_none() {
+                spec.name = default_name(spec.source_database()).parse().map_err(usage)?;
+            }
+            vec![spec]
+        } else {
+            let databases = databases(&self.databases)?;
+            Spec::build_each(name, TaskKind::TDengine2, (from, to), &options, &databases).map_err(usage)?
+        };
+        for spec in &mut specs {
+            spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(usage)?;
+            spec.check_supported().map_err(usage)?;
+        }
+        Ok(specs)
     }
 
     fn options(&self) -> Result<BTreeMap<String, OptionValue>, Failure> {
@@ -137,6 +157,18 @@ pub(crate) fn read(file: &Path) -> Result<Spec, Failure> {
         .load_files(&|path| std::fs::read_to_string(path))
         .map_err(|error| usage(error.to_string()))?;
     Ok(spec)
+}
+
+/// By the source's name the target's; the same where none is named.
+fn databases(named: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut all = BTreeMap::new();
+    for text in named {
+        let (source, target) = text.split_once('=').unwrap_or((text, text));
+        if all.insert(source.trim().to_owned(), target.trim().to_owned()).is_some() {
+            return Err(usage(format!("field `database`: `{source}` is named twice")));
+        }
+    }
+    Ok(all)
 }
 
 /// A database's name may hold what a task's may not.

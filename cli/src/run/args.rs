@@ -7,7 +7,7 @@ use tdferry_common::options::Mode;
 use tdferry_common::spec::Spec;
 
 use crate::asked::Asked;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// Migrates one database in this process. Run it again after a crash, with the same --state: it goes on.
 ///
@@ -15,6 +15,8 @@ use crate::exit::Failure;
 ///   tdferry run --from 'taos+ws://root:secret@old:6041/power' --to 'taos+ws://root:secret@new:6041'
 /// Any option of a task may be given with -o, or as a parameter of a DSN:
 ///   tdferry run --from … --to … -o unit=6h -o assert=off
+/// Several databases, one after the other, each as a task of its own:
+///   tdferry run --from 'taos+ws://root:secret@old:6041' --to … --database power --database meter=meter3
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct RunArgs {
@@ -120,19 +122,30 @@ pub(super) struct Asking {
 
 impl RunArgs {
     /// The task, checked whole: nothing has been opened or stored.
-    pub(super) fn asking(self) -> Result<Asking, Failure> {
-        let spec = self.asked.spec(&self.from, &self.to)?;
+    pub(super) fn asking(self) -> Result<Vec<Asking>, Failure> {
+        let specs = self.asked.specs(&self.from, &self.to)?;
         let Self { state, repairs, proof, local, .. } = self;
-        Ok(Asking { spec, state, repairs, proof, local, once: false })
+        let alone = specs.len() == 1;
+        if let (Some(file), false) = (&proof.certificate, alone) {
+            return Err(one_file(file));
+        }
+        let one =
+            |spec| Asking { spec, state: state.clone(), repairs, proof: proof.clone(), local, once: false };
+        Ok(specs.into_iter().map(one).collect())
     }
 }
 
 impl VerifyArgs {
     /// The same for a task that only compares.
-    pub(super) fn asking(self) -> Result<Asking, Failure> {
+    pub(super) fn asking(self) -> Result<Vec<Asking>, Failure> {
         let mut spec = self.asked.spec(&self.from, &self.to)?;
         spec.options.mode = Mode::Verify;
         let Self { state, repairs, proof, local, .. } = self;
-        Ok(Asking { spec, state, repairs, proof, local, once: true })
+        Ok(vec![Asking { spec, state, repairs, proof, local, once: true }])
     }
+}
+
+fn one_file(file: &std::path::Path) -> Failure {
+    let what = format!("field `certificate`: {} is one file, and each database has its own", file.display());
+    Failure::new(Exit::Usage, what)
 }

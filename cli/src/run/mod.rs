@@ -45,16 +45,31 @@ pub fn cores() -> u32 {
 }
 
 pub(crate) async fn run(args: RunArgs, log: &LogConfig) -> Outcome {
-    asked(args.asking()?, log).await
+    each(args.asking()?, log).await
 }
 
 /// `tdferry verify`: the same with a task that only compares.
 pub(crate) async fn verify(args: VerifyArgs, log: &LogConfig) -> Outcome {
-    asked(args.asking()?, log).await
+    each(args.asking()?, log).await
 }
 
-async fn asked(mut asking: Asking, log: &LogConfig) -> Outcome {
+/// One after the other; the first that is not complete decides how it ends.
+async fn each(all: Vec<Asking>, log: &LogConfig) -> Outcome {
     log.install().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut ended = Exit::Complete;
+    for asking in all {
+        let exit = one(asking).await?;
+        if ended == Exit::Complete {
+            ended = exit;
+        }
+        if exit == Exit::Interrupted {
+            return Ok(exit);
+        }
+    }
+    Ok(ended)
+}
+
+async fn one(mut asking: Asking) -> Outcome {
     let memory = asking.spec.keep_secrets_in_memory();
     let timing = Timing::from_heartbeat(Duration::from_millis(asking.local.heartbeat));
     let connector = Arc::new(TdConnector::new(Secrets::from_process().with_memory(memory), timing));

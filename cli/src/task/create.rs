@@ -17,7 +17,7 @@ pub(crate) struct CreateArgs {
     /// The task file (TOML), or - for standard input
     #[arg(short, long)]
     file: PathBuf,
-    /// One JSON object on stdout
+    /// One JSON object on stdout, for each task of the file
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -34,13 +34,13 @@ pub(crate) struct ImportArgs {
     remote: RemoteArgs,
 }
 
+/// All tasks of the file are checked before the first is created.
 pub(crate) async fn create(args: CreateArgs) -> Outcome {
-    let spec = read(&args.file)?;
-    let task = send(&mut connect(&args.remote).await?, &spec).await?;
-    if args.json {
-        output::json(&view_json(&task))
-    } else {
-        output::data(&describe(&task))
+    let specs = read(&args.file)?;
+    let mut client = connect(&args.remote).await?;
+    for spec in &specs {
+        let task = send(&mut client, spec).await?;
+        if args.json { output::json(&view_json(&task)) } else { output::data(&describe(&task)) }
     }
     Ok(Exit::Complete)
 }
@@ -49,14 +49,15 @@ pub(crate) async fn create(args: CreateArgs) -> Outcome {
 pub(crate) async fn import(args: ImportArgs) -> Outcome {
     let specs = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut client = connect(&args.remote).await?;
-    for spec in &specs {
+    for spec in specs.iter().flatten() {
         let task = send(&mut client, spec).await?;
         output::say(&format!("created `{}`", task.name));
     }
     Ok(Exit::Complete)
 }
 
-fn read(file: &PathBuf) -> Result<Spec, Failure> {
+/// The task of a file, or those of its databases.
+fn read(file: &PathBuf) -> Result<Vec<Spec>, Failure> {
     let usage =
         |problem: String| Failure::new(Exit::Usage, format!("task file {}: {problem}", file.display()));
     let text = if file.as_os_str() == "-" {
@@ -65,14 +66,16 @@ fn read(file: &PathBuf) -> Result<Spec, Failure> {
         std::fs::read_to_string(file)
     };
     let text = text.map_err(|error| usage(error.to_string()))?;
-    let mut spec = Spec::from_toml(&text).map_err(|error| usage(error.to_string()))?;
-    // lists given as `@file` are read where the file is, so that no worker needs it
-    spec.options
-        .load_files(&|path| std::fs::read_to_string(path))
-        .map_err(|error| usage(error.to_string()))?;
-    spec.check_supported().map_err(|error| usage(error.to_string()))?;
-    spec.check_stored().map_err(|error| usage(error.to_string()))?;
-    Ok(spec)
+    let mut specs = Spec::all_from_toml(&text).map_err(|error| usage(error.to_string()))?;
+    for spec in &mut specs {
+        // lists given as `@file` are read where the file is, so that no worker needs it
+        spec.options
+            .load_files(&|path| std::fs::read_to_string(path))
+            .map_err(|error| usage(error.to_string()))?;
+        spec.check_supported().map_err(|error| usage(error.to_string()))?;
+        spec.check_stored().map_err(|error| usage(error.to_string()))?;
+    }
+    Ok(specs)
 }
 
 async fn send(client: &mut Client, spec: &Spec) -> Result<v1::TaskView, Failure> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
-use super::{Spec, SpecError, TaskKind};
+use super::{Spec, SpecError};
 use crate::options::{DATABASE_PREFIX, OptionValue, canonical};
 
 #[derive(Deserialize)]
@@ -21,6 +21,8 @@ struct TaskFile {
     /// Options that begin with [`DATABASE_PREFIX`], without it.
     #[serde(default)]
     database: BTreeMap<Spanned<String>, OptionValue>,
+    /// Several databases: by the source's name the target's.
+    databases: Option<BTreeMap<String, String>>,
 }
 
 /// An option, or several under a first word, as `database.keep = "3650d"` is read.
@@ -59,16 +61,24 @@ struct Written<'a> {
 impl Spec {
     /// Reads a task file. Clear passwords are still in it afterwards: [`Spec::check_stored`] refuses them.
     pub fn from_toml(text: &str) -> Result<Self, SpecError> {
+        let mut all = Self::all_from_toml(text)?;
+        match (all.pop(), all.is_empty()) {
+            (Some(spec), true) => Ok(spec),
+            _ => {
+                Err(SpecError::new("databases", "several databases, where one is wanted; name it in `from`"))
+            }
+        }
+    }
+
+    /// Reads a task file that may name several databases: a task for each.
+    pub fn all_from_toml(text: &str) -> Result<Vec<Self>, SpecError> {
         let file: TaskFile = toml::from_str(text).map_err(|err| syntax_error(text, &err))?;
         let lines = file.lines(text);
-        let kind: Result<TaskKind, _> =
-            file.kind.get_ref().parse().map_err(|what: String| SpecError::new("type", what));
-        kind.and_then(|kind| {
-            let options = file.options()?;
-            Self::build(file.name.get_ref(), kind, file.from.get_ref(), file.to.get_ref(), &options)
-        })
-        .and_then(|spec| spec.refuse_memory().map(|()| spec))
-        .map_err(|err| SpecError { line: lines.get(&err.field).copied(), ..err })
+        let specs = file.specs().and_then(|specs| {
+            specs.iter().try_for_each(Self::refuse_memory)?;
+            Ok(specs)
+        });
+        specs.map_err(|err| SpecError { line: lines.get(&err.field).copied(), ..err })
     }
 
     /// Writes a task file that [`Spec::from_toml`] reads; refused if a secret stands in it in the clear.
@@ -94,6 +104,16 @@ impl Spec {
 }
 
 impl TaskFile {
+    fn specs(&self) -> Result<Vec<Spec>, SpecError> {
+        let kind = self.kind.get_ref().parse().map_err(|what: String| SpecError::new("type", what))?;
+        let (name, from, to) = (self.name.get_ref(), self.from.get_ref(), self.to.get_ref());
+        let options = self.options()?;
+        match &self.databases {
+            Some(databases) => Spec::build_each(name, kind, (from, to), &options, databases),
+            None => Spec::build(name, kind, from, to, &options).map(|spec| vec![spec]),
+        }
+    }
+
     /// All options by their whole names.
     fn options(&self) -> Result<BTreeMap<String, OptionValue>, SpecError> {
         let mut options = BTreeMap::new();

@@ -3,6 +3,7 @@
 //! A spec that is stored or exported holds secrets by reference only. Nothing here opens a connection.
 
 mod file;
+mod many;
 mod name;
 mod stored;
 #[cfg(test)]
@@ -96,6 +97,16 @@ impl Spec {
         options: &BTreeMap<String, OptionValue>,
     ) -> Result<Self, SpecError> {
         let name = name.parse().map_err(|err: BadTaskName| SpecError::new("name", err))?;
+        let (from, to, options) = Self::read(from, to, options)?;
+        Self { name, kind, from, to, options }.checked()
+    }
+
+    /// Both sides, and the options of all three places.
+    fn read(
+        from: &str,
+        to: &str,
+        options: &BTreeMap<String, OptionValue>,
+    ) -> Result<(Dsn, Dsn, Options), SpecError> {
         let (from, from_options) = Dsn::parse(from).map_err(|err| SpecError::new("from", err))?;
         let (to, to_options) = Dsn::parse(to).map_err(|err| SpecError::new("to", err))?;
         let mut asked = Asked::default();
@@ -104,10 +115,13 @@ impl Spec {
         }
         asked.add_params(Origin::From, from_options)?;
         asked.add_params(Origin::To, to_options)?;
-        let mut spec = Self { name, kind, from, to, options: asked.into_options()? };
-        spec.check_databases()?;
-        spec.spread_client_options()?;
-        Ok(spec)
+        Ok((from, to, asked.into_options()?))
+    }
+
+    fn checked(mut self) -> Result<Self, SpecError> {
+        self.check_databases()?;
+        self.spread_client_options()?;
+        Ok(self)
     }
 
     /// The database that is read.
