@@ -19,7 +19,8 @@ const DENSITIES: [Density; 2] = [Density::Dense, Density::Sparse];
 
 /// A sink that holds all that the source does, and a source of three subtables of 150 rows.
 fn copied() -> Stage {
-    let stage = Stage::new(Recipe::meters(2, (3, 150), (0, 0)).make());
+    let recipe = Recipe { null_per_mille: 0, ..Recipe::meters(2, (3, 150), (0, 0)) };
+    let stage = Stage::new(recipe.make());
     let held = stage.source.held();
     stage.sink.change(|sink| *sink = held);
     stage
