@@ -237,7 +237,7 @@ mod tests {
                 continue;
             };
             let (differ, _) = differing(whole.clone(), damaged).await;
-            assert_eq!(differ, [name.clone()], "{lost:?}");
+            assert_eq!(differ, std::slice::from_ref(name), "{lost:?}");
         }
     }
 

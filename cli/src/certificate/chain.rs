@@ -237,7 +237,7 @@ mod tests {
         #[test]
         fn no_byte_can_be_changed_unseen(at in any::<prop::sample::Index>(), to: u8) {
             let text = sample().render();
-            let mut bytes = text.clone().into_bytes();
+            let mut bytes = text.into_bytes();
             let at = at.index(bytes.len());
             prop_assume!(bytes[at] != to);
             bytes[at] = to;

@@ -89,9 +89,8 @@ fn sides(facts: &Facts) -> Vec<(&'static str, Value)> {
     let told = |kind: &str| {
         facts.sides.as_ref().map(|sides| if kind == "source" { &sides.source } else { &sides.target })
     };
-    let mut said: Vec<_> = places
-        .map(|(kind, dsn, database)| (kind, side(&dsn.address().to_string(), database, told(kind))))
-        .to_vec();
+    let mut said: Vec<_> =
+        places.map(|(kind, dsn, database)| (kind, side(&dsn.address(), database, told(kind)))).to_vec();
     let translations = facts.sides.iter().flat_map(|sides| &sides.translations);
     said.extend(translations.map(|one| {
         let body =

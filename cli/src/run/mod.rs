@@ -93,13 +93,12 @@ async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connect
     let (stopper, stop) = stop_pair();
     tokio::spawn(stop_on_signals(stopper));
     let started = Instant::now();
-    let mut bars = Bars::new(local.json);
-    let mut phases = Phases::default();
+    let mut shown = Shown { bars: Bars::new(local.json), phases: Phases::default() };
     let last = tokio::select! {
-        last = to_its_end(&mut admin, asking, &task, &stop, &mut bars, &mut phases) => last,
+        last = to_its_end(&mut admin, asking, &task, &stop, &mut shown) => last,
         failure = cluster.store_failed() => Err(failure),
     };
-    bars.end();
+    shown.bars.end();
     let rows_at_start = task.progress.unwrap_or_default().totals.unwrap_or_default().written;
     let last = last?;
     if let Some(failure) = unusable(&mut admin, &task, &last).await {
@@ -107,7 +106,7 @@ async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connect
     }
     let seconds = started.elapsed().as_secs_f64();
     let proof = proof::certify(&mut admin, connector.as_ref(), asking, &last).await?;
-    let mut summary = Summary::new(&last, rows_at_start, seconds, &phases).with_certificate(proof);
+    let mut summary = Summary::new(&last, rows_at_start, seconds, &shown.phases).with_certificate(proof);
     summary.findings = findings(&mut admin, &last).await?;
     if local.json {
         output::json(&summary)
@@ -122,24 +121,29 @@ async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connect
     Ok(summary.exit())
 }
 
+/// What is shown of a task while it runs, and kept of it for the end.
+struct Shown {
+    bars: Bars,
+    phases: Phases,
+}
+
 /// Follows the task, and repairs what differs where that is asked for.
 async fn to_its_end(
     admin: &mut Admin,
     asking: &Asking,
     task: &v1::TaskView,
     stop: &StopToken,
-    bars: &mut Bars,
-    phases: &mut Phases,
+    shown: &mut Shown,
 ) -> Result<v1::TaskView, Failure> {
     let Repairs { repair, delete_extra } = asking.repairs;
-    let mut last = follow(admin, task, stop, bars, phases).await?;
+    let mut last = follow(admin, task, stop, shown).await?;
     for _ in 0..MOST_REPAIRS {
         if !repair || last.state != "differs" {
             break;
         }
         let request = v1::RepairTaskRequest { name: last.name.clone(), delete_extra };
         let repairing = held(answer(admin.repair_task(request).await)?.task)?;
-        last = follow(admin, &repairing, stop, bars, phases).await?;
+        last = follow(admin, &repairing, stop, shown).await?;
     }
     Ok(last)
 }
@@ -225,8 +229,7 @@ async fn follow(
     admin: &mut Admin,
     task: &v1::TaskView,
     stop: &StopToken,
-    bars: &mut Bars,
-    phases: &mut Phases,
+    shown: &mut Shown,
 ) -> Result<v1::TaskView, Failure> {
     let request = v1::WatchTaskRequest { name: task.name.clone() };
     let mut updates = answer(admin.watch_task(request).await)?;
@@ -238,8 +241,8 @@ async fn follow(
         };
         let Some(update) = update else { return Ok(last) };
         last = held(update.task)?;
-        phases.saw(&last.phase, Instant::now());
-        bars.show(&last);
+        shown.phases.saw(&last.phase, Instant::now());
+        shown.bars.show(&last);
         if last.terminal {
             return Ok(last);
         }

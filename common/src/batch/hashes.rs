@@ -9,7 +9,7 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Block;
-use super::layout::{self, Lane};
+use super::layout;
 use crate::schema::{Column, DataType};
 
 /// Rows hashed at a time: all their states lie in the first cache. A multiple of eight, so that bitmaps begin at a byte.
@@ -54,28 +54,21 @@ impl Block {
         let (Some(column), Some(lane)) = (self.columns().get(col), self.lanes().get(col).copied()) else {
             return values.fill(0);
         };
-        match column.data_type.width() {
-            Some(width) => {
-                let cells = self.bytes(lane.data + rows.start * width..lane.data + rows.end * width);
-                widen(column.data_type, cells, values);
-                let bitmap = self.bytes(lane.head + rows.start / 8..lane.head + rows.end.div_ceil(8));
-                if bitmap.iter().any(|byte| *byte != 0) {
-                    mark_nulls(col, bitmap, values, &mut states.nulls);
-                }
-            }
-            None => self.hash_cells(col, lane, rows, values, &mut states.nulls),
-        }
-    }
-
-    fn hash_cells(&self, col: usize, lane: Lane, rows: Range<usize>, values: &mut [u64], nulls: &mut [u64]) {
-        for ((row, value), nulls) in rows.zip(values).zip(nulls) {
-            match self.payload(lane, row) {
-                Some(payload) => *value = xxh3_64(payload),
-                None => {
-                    *value = 0;
+        let Some(width) = column.data_type.width() else {
+            for ((row, value), nulls) in rows.zip(values).zip(&mut states.nulls) {
+                let payload = self.payload(lane, row);
+                *value = payload.map_or(0, xxh3_64);
+                if payload.is_none() {
                     note_null(nulls, col);
                 }
             }
+            return;
+        };
+        let cells = self.bytes(lane.data + rows.start * width..lane.data + rows.end * width);
+        widen(column.data_type, cells, values);
+        let bitmap = self.bytes(lane.head + rows.start / 8..lane.head + rows.end.div_ceil(8));
+        if bitmap.iter().any(|byte| *byte != 0) {
+            mark_nulls(col, bitmap, values, &mut states.nulls);
         }
     }
 }

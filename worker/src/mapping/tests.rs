@@ -186,7 +186,8 @@ mod through_a_sink {
         assert_eq!(rows(to.as_ref(), &stable, &names).await, read);
         let mut back = to.tags(&stable, &names).await.unwrap();
         let mut tags = tags;
-        (back.sort_by(|a, b| a.name.cmp(&b.name)), tags.sort_by(|a, b| a.name.cmp(&b.name)));
+        back.sort_by(|a, b| a.name.cmp(&b.name));
+        tags.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(back, tags);
         let of = Tables::Of { stable: "types", names: &names };
         let counted = |rows: &Vec<Vec<Value>>| u64::try_from(rows.len()).unwrap();

@@ -33,7 +33,7 @@ impl<'a> Healer<'a> {
         Self { compare, attempt, writer, extra, differs: false, refused: RowSum::ZERO }
     }
 
-    async fn write(&mut self, table: &str, block: &Block, rows: &mut Vec<usize>) -> Worked<()> {
+    async fn write(&mut self, table: &str, block: &Block, rows: &mut [usize]) -> Worked<()> {
         rows.sort_unstable();
         let rows = block.filter(|row| rows.binary_search(&row).is_ok());
         let wrote = self.writer.write(Piece::One { table: table.to_owned(), rows }).await?;

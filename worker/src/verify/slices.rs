@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
 use tdferry_common::batch::TableRuns;
 use tdferry_common::digest::{self, RowSum};
 use tdferry_common::port::{PortResult, Side};
@@ -87,9 +88,13 @@ pub(super) async fn sums(
     period: Period,
 ) -> Worked<Sums> {
     let mut outage = compare.attempt.outage();
+    if period.is_empty() {
+        return Ok(Sums::default());
+    }
     loop {
         compare.attempt.go_on()?;
-        match whole(compare, side, stable, names, period, &mut outage).await {
+        let blocks = compare.rows(side).read_many(stable, names, period);
+        match whole(compare, side, blocks, &mut outage).await {
             Ok(sums) => return Ok(sums),
             Err(error) if error.is_away() => outage.wait(&error).await?,
             Err(error) => {
@@ -103,17 +108,11 @@ pub(super) async fn sums(
 async fn whole(
     compare: &Compare,
     side: Side,
-    stable: &Stable,
-    names: &[String],
-    period: Period,
+    mut blocks: BoxStream<'_, PortResult<TableRuns>>,
     outage: &mut Outage<'_>,
 ) -> PortResult<Sums> {
     let mut sums = Sums::default();
-    if period.is_empty() {
-        return Ok(sums);
-    }
     let limit = compare.attempt.session.timing.database_request;
-    let mut blocks = compare.rows(side).read_many(stable, names, period);
     while let Some(runs) = within(limit, outage.failed(), side, blocks.try_next()).await? {
         sums.add(&runs);
     }

@@ -127,7 +127,7 @@ fn held(stable: &Stable, row: TagRow, found: &BTreeMap<String, Vec<Value>>) -> O
     let pairs = stable.tags.iter().zip(row.tags.iter().zip(tags));
     let other: Vec<String> =
         pairs.filter(|(_, (one, other))| !is_same(one, other)).map(|(tag, _)| tag.name.clone()).collect();
-    (!other.is_empty()).then(|| Differs::Tags(row, other))
+    (!other.is_empty()).then_some(Differs::Tags(row, other))
 }
 
 /// JSON is the same whatever its order and its spaces: the servers write both as they like.
