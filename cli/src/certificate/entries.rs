@@ -91,7 +91,8 @@ fn sides(facts: &Facts) -> Vec<(&'static str, Value)> {
     };
     let mut said: Vec<_> = places
         .map(|(kind, dsn, database)| (kind, side(&dsn.address().to_string(), database, told(kind))))
-        .to_vec();
+        .into_iter()
+        .collect();
     let translations = facts.sides.iter().flat_map(|sides| &sides.translations);
     said.extend(translations.map(|one| {
         let body =
