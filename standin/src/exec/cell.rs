@@ -143,6 +143,10 @@ impl Rules {
         }
         let number: f64 = text.parse().map_err(|_| self.refused(text, "illegal float data"))?;
         if ty == DataType::Double {
+            // what underflows is refused (3.3.1)
+            if self.flavor == Flavor::V3 && number.is_subnormal() {
+                return Err(self.refused(text, "illegal float data"));
+            }
             return if number.is_finite() {
                 Ok(Cell::Bits(number.to_bits()))
             } else {
@@ -150,7 +154,8 @@ impl Rules {
             };
         }
         let bytes = crate::data::float_bytes(number);
-        if f32::from_le_bytes(bytes).is_finite() {
+        // the double counts, not what it would be rounded to: 3.4028235e38 is refused (3.3.1)
+        if number.abs() <= f64::from(f32::MAX) {
             Ok(Cell::Bits(u32::from_le_bytes(bytes).into()))
         } else {
             Err(self.overflow(text))

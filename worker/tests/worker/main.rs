@@ -1,6 +1,7 @@
 //! The worker from outside: real gRPC over memory, a coordinator that follows a script, databases in memory.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod any_database;
 mod check;
 mod coordinator;
 mod copying;

@@ -18,6 +18,8 @@ pub struct NotSql {
 
 const NUL: NotSql = NotSql { what: "a NUL character" };
 const NOT_FINITE: NotSql = NotSql { what: "NaN or an infinity" };
+/// 3.3.1 takes what underflows for no number (measured). A single is read as a double, which has room for it.
+const SUBNORMAL: NotSql = NotSql { what: "a double too small to be a normal one" };
 const NOT_UTF8: NotSql = NotSql { what: "bytes that are not UTF-8" };
 const NOT_CHARACTERS: NotSql = NotSql { what: "NCHAR codes that are no characters" };
 const BACKTICK: NotSql = NotSql { what: "a name with a backtick" };
@@ -30,6 +32,7 @@ pub fn push_cell(out: &mut String, cell: Cell<'_>) -> Result<(), NotSql> {
         Cell::Int(value) | Cell::Timestamp(value) => number::push_signed(out, value),
         Cell::UInt(value) => number::push_unsigned(out, value),
         Cell::Float(value) if value.is_finite() => number::push_single(out, value),
+        Cell::Double(value) if value.is_subnormal() => return Err(SUBNORMAL),
         Cell::Double(value) if value.is_finite() => number::push_double(out, value),
         Cell::Float(_) | Cell::Double(_) => return Err(NOT_FINITE),
         Cell::Binary(bytes) | Cell::Json(bytes) => {

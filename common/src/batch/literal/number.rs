@@ -61,8 +61,10 @@ pub(super) fn push_single(out: &mut String, value: f32) {
     }
     let before = out.len();
     push_general(out, value);
-    // The shortest text of 7.038531e-26 narrows to its neighbour; the double's own text never does.
-    if !out.get(before..).and_then(|text| text.parse().ok()).is_some_and(same) {
+    // The shortest text of 7.038531e-26 narrows to its neighbour; the double's own text never does. That of the largest
+    // single is a larger double, which 3.3.1 refuses.
+    let good = |read: f64| same(read) && read.abs() <= f64::from(f32::MAX);
+    if !out.get(before..).and_then(|text| text.parse().ok()).is_some_and(good) {
         out.truncate(before);
         push_general(out, f64::from(value));
     }

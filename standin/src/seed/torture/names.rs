@@ -99,7 +99,8 @@ fn json(made: &mut Made<'_>) {
         "null",
         "'{\"quote\":\"it''s\"}'",
         "'{\"empty\":\"\"}'",
-        "'{\"emoji\":\"😀\",\"big\":1e300}'",
+        // no larger number: 1e300 in a JSON tag ends a 3.3.1 server
+        "'{\"emoji\":\"😀\",\"big\":12345678901.5}'",
         "'{\"a b\":\"c d\",\"neg\":-0.5}'",
     ];
     let tables = tags.iter().enumerate().map(|(at, tag)| (format!("j{at}"), (*tag).to_owned()));
