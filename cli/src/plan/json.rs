@@ -33,6 +33,7 @@ pub(super) fn of(view: &View) -> Value {
             "survey": band(forecast.survey),
             "schema": band(forecast.schema),
             "copy": band(forecast.copy),
+            "verify": band(forecast.verify),
             "all": band(forecast.whole()),
         },
         "finish_by": view.deadline.as_ref().map(|deadline| json!({

@@ -54,7 +54,7 @@ fn times(view: &View) {
     let (fleet, forecast) = (view.pace.fleet, &view.forecast);
     let plural = |number: u32| if number == 1 { "" } else { "s" };
     output::data(&format!(
-        "{} with {} worker{} of {} slot{}: survey {}, schema {}, copy {}",
+        "{} with {} worker{} of {} slot{}: survey {}, schema {}, copy {}{}",
         band(forecast.whole()),
         fleet.workers,
         plural(fleet.workers),
@@ -63,6 +63,11 @@ fn times(view: &View) {
         band(forecast.survey),
         band(forecast.schema),
         band(forecast.copy),
+        if forecast.verify == Band::default() {
+            String::new()
+        } else {
+            format!(", verify {}", band(forecast.verify))
+        },
     ));
     let percent = (MEASURED_SPREAD * 100.0).round();
     let rates = match view.pace.origin {

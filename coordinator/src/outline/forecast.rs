@@ -14,6 +14,8 @@ const SHARD_SECONDS: Band = Band { low: 0.02, high: 0.5 };
 const STATEMENTS: Pace = Pace { fast: 1_000.0, slow: 50.0 };
 /// Subtables below which creating is not shared any further: less than a batch of DDL.
 const LEAST_TABLES: f64 = 256.0;
+/// What reading the target back takes of the time of copying: one side is read and nothing written.
+const READ_BACK: Band = Band { low: 0.1, high: 0.5 };
 /// More workers than this are no answer to any question.
 pub const MOST_WORKERS: u32 = 10_000;
 
@@ -32,6 +34,8 @@ pub struct Work {
     pub sparse: Vec<(u64, u64)>,
     /// Survey and schema shards.
     pub others: u64,
+    /// How many of a hundred copy shards are read back.
+    pub read_back_percent: u8,
 }
 
 /// Who works on it.
@@ -52,6 +56,8 @@ pub struct Forecast {
     pub schema: Band,
     /// Copying rows.
     pub copy: Band,
+    /// Reading the target back and comparing it; nothing where only counts are compared.
+    pub verify: Band,
 }
 
 /// How many workers are enough to be through in time.
@@ -66,7 +72,7 @@ pub struct Needed {
 impl Forecast {
     /// From start to end.
     pub fn whole(&self) -> Band {
-        self.survey.plus(self.schema).plus(self.copy)
+        self.survey.plus(self.schema).plus(self.copy).plus(self.verify)
     }
 }
 
@@ -105,10 +111,13 @@ impl Work {
         };
         let mut copied = copies(&self.dense, rates.dense_rows);
         copied.extend(copies(&self.sparse, rates.sparse_rows));
+        let copy = shared(copied, slots);
+        let share = f64::from(self.read_back_percent) / 100.0;
         Forecast {
+            verify: Band { low: copy.low * READ_BACK.low * share, high: copy.high * READ_BACK.high * share },
             survey: SHARD_SECONDS.plus(rates.lists.time(tables)),
             schema: SHARD_SECONDS.plus(STATEMENTS.time(self.statements)).plus(shared(creates, slots)),
-            copy: shared(copied, slots),
+            copy,
         }
     }
 

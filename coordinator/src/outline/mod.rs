@@ -67,6 +67,7 @@ impl Outliner {
         let mut outline = Outline::default();
         outline.work.add(&planner.schema_shard());
         outline.work.planned_slots = asked.slots;
+        outline.work.read_back_percent = asked.read_back_percent;
         outline.work.statements = totals.stables;
         Self { planner, asked: totals.period, outline, periods: BTreeSet::new(), row_bytes: 0 }
     }

@@ -68,6 +68,20 @@ fn a_measured_rate_is_what_copying_takes() {
 }
 
 #[test]
+fn comparing_takes_its_share_of_copying_and_none_where_only_counts_are_compared() {
+    let work = outline(SchemaMode::None, 4, vec![stable("meters", 10, 10_000_000)]).work;
+    let fleet = Fleet { workers: 1, slots: 4 };
+    assert_eq!(work.forecast(fleet, &DEFAULTS).verify, Band::default());
+    let half = Work { read_back_percent: 50, ..work.clone() }.forecast(fleet, &DEFAULTS);
+    let all = Work { read_back_percent: 100, ..work }.forecast(fleet, &DEFAULTS);
+    assert!(
+        half.verify.low > 0.0 && (half.verify.high * 2.0 - all.verify.high).abs() < 1e-6,
+        "{half:?} {all:?}"
+    );
+    assert!(all.verify.high <= all.copy.high && all.whole().high > half.whole().high);
+}
+
+#[test]
 fn who_wants_to_be_through_at_once_is_told_that_no_number_is_enough() {
     let work = outline(SchemaMode::Always, 4, vec![stable("meters", 10, 10_000_000)]).work;
     assert_eq!(work.workers_for(0.001, 4, &DEFAULTS), Needed { low: None, high: None });
@@ -82,7 +96,7 @@ prop_compose! {
         dense in prop::collection::vec((0_u64..30_000_000, 0_u64..3_000_000_000), 0..40),
         sparse in prop::collection::vec((0_u64..30_000_000, 0_u64..3_000_000_000), 0..40),
     ) -> Work {
-        Work { planned_slots, statements, creates, dense, sparse, others: 1 }
+        Work { planned_slots, statements, creates, dense, sparse, others: 1, read_back_percent: 100 }
     }
 }
 

@@ -14,7 +14,7 @@ mod tests;
 use std::time::Duration;
 
 use tdferry_common::id::{GroupId, ShardId};
-use tdferry_common::options::{Options, SchemaMode};
+use tdferry_common::options::{Options, SchemaMode, Verify};
 use tdferry_common::shard::{Estimate, Range, Shard, ShardKind};
 use tdferry_common::task::Found;
 use tdferry_common::time::{Period, Precision};
@@ -35,6 +35,8 @@ pub struct Asked {
     pub grouped: Option<bool>,
     /// Slots of all live workers.
     pub slots: u32,
+    /// How many of a hundred copy shards are read back in the end. The plan does not depend on it.
+    pub read_back_percent: u8,
 }
 
 impl Asked {
@@ -45,6 +47,11 @@ impl Asked {
             unit: options.unit.map(|unit| units(unit, precision.per_second())),
             grouped: options.select_from_stable,
             slots,
+            read_back_percent: match options.verify {
+                Verify::Count => 0,
+                Verify::Digest => 100,
+                Verify::Sample(percent) => percent,
+            },
         }
     }
 }

@@ -9,7 +9,8 @@ use super::bounds::{Bounds, MAX_SHARD_BYTES, MAX_SHARD_ROWS};
 use super::*;
 
 const DAY: i64 = 86_400_000;
-const ASKED: Asked = Asked { schema: SchemaMode::Always, unit: None, grouped: None, slots: 4 };
+const ASKED: Asked =
+    Asked { schema: SchemaMode::Always, unit: None, grouped: None, slots: 4, read_back_percent: 0 };
 
 struct Plan {
     groups: Vec<PlannedGroup>,
@@ -263,7 +264,7 @@ proptest! {
     ) {
         let mut expected: Vec<String> =
             catalog.iter().flat_map(|(_, tables)| tables).map(|table| table.name.clone()).collect();
-        let plan = plan(Asked { schema: SchemaMode::Always, unit, grouped, slots }, period, catalog);
+        let plan = plan(Asked { unit, grouped, slots, ..ASKED }, period, catalog);
         let mut ids = std::collections::BTreeSet::new();
         for group in &plan.groups {
             tiles(group, period)?;
