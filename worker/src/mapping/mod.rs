@@ -1,7 +1,7 @@
 //! What the target calls what the source has: tables, columns, tags that are added. Pure, and made of the spec alone.
 //!
 //! The source's names are the identity of everything, in the plan, in logs and in errors. They become the target's at
-//! the sink's edge: [`sink`] does that for whole ports, so that no work knows of it but by asking here for a name.
+//! the sink's edge: [`mod@sink`] does that for whole ports, so that no work knows of it but by asking here for a name.
 
 mod names;
 mod open;
