@@ -23,6 +23,8 @@ const MAX_KEEP_DAYS: u64 = 365_000;
 const DEFAULT_KEEP_DAYS: u64 = 3_650;
 const DEFAULT_DURATION_DAYS: u64 = 10;
 const MINUTES_A_DAY: u64 = 1_440;
+/// What 3.x keeps on its own disks unless told otherwise, which must hold three durations as KEEP must (0x2619 of a 3.3.1).
+const LOCAL_MINUTES: u64 = 365 * MINUTES_A_DAY;
 /// What 3.x takes as DURATION.
 const DURATION_MINUTES: std::ops::RangeInclusive<u64> = 60..=3_650 * MINUTES_A_DAY;
 
@@ -283,7 +285,9 @@ impl Said {
         let wanted = days.max(1).saturating_mul(MINUTES_A_DAY).min(*DURATION_MINUTES.end());
         let minutes = match asked {
             Some(asked) => asked.0,
-            None => wanted.min(first_level / DURATIONS_IN_KEEP).max(*DURATION_MINUTES.start()),
+            None => {
+                wanted.min(first_level.min(LOCAL_MINUTES) / DURATIONS_IN_KEEP).max(*DURATION_MINUTES.start())
+            }
         };
         if asked.is_some() && minutes != wanted {
             self.differs(Why::Asked, "days", &days.to_string(), &format!("DURATION {minutes}m"));
@@ -292,7 +296,7 @@ impl Said {
                 Why::Clamped,
                 "days",
                 &days.to_string(),
-                &format!("DURATION {minutes}m, a third of KEEP"),
+                &format!("DURATION {minutes}m, a third of KEEP or of what 3.x keeps locally"),
             );
         }
         self.parts.push(format!("DURATION {minutes}m"));

@@ -79,6 +79,11 @@ fn keep_holds_three_durations_whatever_the_source_has() {
         };
         assert!(number("KEEP") * MINUTES_A_DAY >= 3 * number("DURATION"), "{}", told.options);
         assert!(number("KEEP") > keep.parse().unwrap());
+        assert!(
+            3 * number("DURATION") <= 365 * MINUTES_A_DAY,
+            "S3_KEEPLOCAL of 3.3 refuses it: {}",
+            told.options
+        );
     }
 }
 
