@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use tdferry_common::digest::RowSum;
+use tdferry_common::port::Side;
 use tdferry_common::shard::Differing;
 
 use super::Visit;
@@ -91,6 +92,10 @@ impl Visit for Findings {
             }
         }
         Ok(())
+    }
+
+    fn unchanged(&self) -> &'static [Side] {
+        &[Side::Source, Side::Sink]
     }
 
     fn forget(&mut self) {

@@ -76,6 +76,10 @@ impl Visit for Healer<'_> {
         }
     }
 
+    fn unchanged(&self) -> &'static [Side] {
+        &[Side::Source]
+    }
+
     /// What was written stays: it is the source's.
     fn forget(&mut self) {
         self.refused = RowSum::ZERO;

@@ -52,6 +52,9 @@ trait Visit: Send {
     /// Rows of one table that differ, in the order of their time.
     async fn found(&mut self, found: Found<'_>) -> Worked<()>;
 
+    /// The sides whose counts must still be what was read: not one that is written to meanwhile.
+    fn unchanged(&self) -> &'static [Side];
+
     /// What was found of the table at hand was no good: it comes once more.
     fn forget(&mut self);
 
@@ -112,14 +115,11 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
 /// Makes the target's tables, tags and rows those of the source.
 pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra) -> Worked<Finish> {
     tags::repair(&attempt).await?;
-    let end = attempt.shard().end();
     if !attempt.shard().period.is_empty() {
-        let compare = Compare::begin(attempt).await?;
-        let mut healer = Healer::new(&compare, extra);
-        compare.both_sides(density, &mut healer).await?;
-        compare.attempt.ledger.advance(|offset, _| *offset = end);
-        return Ok(Finish::Commit);
+        let compare = Compare::begin(Arc::clone(&attempt)).await?;
+        compare.both_sides(density, &mut Healer::new(&compare, extra)).await?;
     }
+    let end = attempt.shard().end();
     attempt.ledger.advance(|offset, _| *offset = end);
     Ok(Finish::Commit)
 }
@@ -172,7 +172,8 @@ impl Compare {
     async fn table(&self, table: &str, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
         for _ in 0..READS {
             let mut read = self.table_once(table, period, visit).await?;
-            let whole = read.differing.is_none() || self.counts_are(table, period, read).await?;
+            let whole =
+                read.differing.is_none() || self.counts_are(table, period, read, visit.unchanged()).await?;
             if !whole {
                 tracing::warn!(table, "fewer rows were answered than are counted; reading again");
                 visit.forget();
@@ -195,9 +196,17 @@ impl Compare {
         Ok(Read { source: source.read, target: target.read, bytes, sum: source.sum, differing })
     }
 
-    async fn counts_are(&self, table: &str, period: Period, read: Read) -> Worked<bool> {
-        let source = self.count(Side::Source, table, period).await?;
-        Ok(source == read.source && self.count(Side::Sink, table, period).await? == read.target)
+    async fn counts_are(&self, table: &str, period: Period, read: Read, sides: &[Side]) -> Worked<bool> {
+        for side in sides {
+            let rows = match side {
+                Side::Source => read.source,
+                Side::Sink => read.target,
+            };
+            if self.count(*side, table, period).await? != rows {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// How many rows one side counts; none where it has no such table.

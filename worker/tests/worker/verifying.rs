@@ -206,6 +206,8 @@ async fn repair_makes_rows_and_tags_alike_and_leaves_or_deletes_what_only_the_ta
             assert_eq!(shard.checkpoint.sum, Some(expected), "what the next comparison expects");
             let totals = shard.checkpoint.totals;
             assert_eq!(totals.written, 152, "150 of the table that was gone, one changed, one missing");
+            let differed = Differing { tables: 3, missing: 151, extra: 1, changed: 1 };
+            assert_eq!(totals.differing, differed, "what was repaired, found by one reading");
             if extra == Extra::Kept {
                 assert!(
                     stage
