@@ -32,6 +32,7 @@ chaos: setup ## real processes under faults: make chaos SECONDS=180, and SEED=7 
 bench: setup ## side by side with a plain loop, as ratios in one run
 	cargo build --release --quiet --bin tdferry --bin tdferry-bench
 	cargo run --release --quiet --bin tdferry-bench
+	cargo run --release --quiet --bin tdferry-bench verify
 	cargo run --release --quiet --bin tdferry-bench rejects
 
 setup:

@@ -57,6 +57,13 @@ impl Verify {
             Self::Digest => "digest",
         }
     }
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Count => Self::Digest,
+            Self::Digest => Self::Count,
+        }
+    }
 }
 
 impl Tdferry {

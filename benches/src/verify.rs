@@ -69,8 +69,13 @@ async fn cost(
 ) -> Result<Cost> {
     let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..args.rounds {
-        let one = seconds(tdferry, servers, case, Verify::Count, round).await?;
-        let other = seconds(tdferry, servers, case, Verify::Digest, round).await?;
+        // by turns which is first: what one leaves behind on a server, the next one finds
+        let first = if round % 2 == 0 { Verify::Count } else { Verify::Digest };
+        let mut one = seconds(tdferry, servers, case, first, round).await?;
+        let mut other = seconds(tdferry, servers, case, first.other(), round).await?;
+        if matches!(first, Verify::Digest) {
+            std::mem::swap(&mut one, &mut other);
+        }
         ratios.push(other / one - 1.0);
         without.push(one);
         with.push(other);
