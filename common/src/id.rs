@@ -145,6 +145,11 @@ impl ShardId {
         Self(format!("copy-{group}-{n:04x}"))
     }
 
+    /// The tail of a group.
+    pub fn tail(group: GroupId) -> Self {
+        Self(format!("tail-{group}"))
+    }
+
     /// The shard that compares the tags of a group in a round.
     pub fn tags(group: GroupId, round: u32) -> Self {
         Self(format!("tags-{round}-{group}"))

@@ -22,6 +22,8 @@ pub enum Phase {
     Verify(u32),
     /// What differed made alike, for the so manieth time.
     Repair(u32),
+    /// The source is followed.
+    Live,
 }
 
 /// What an operator wants of a task. Compared by claims only: a lease in flight drains, it does not die.
@@ -233,6 +235,7 @@ impl TaskState {
             Self::Active { phase: Phase::Schema, .. } => "creating",
             Self::Active { phase: Phase::Verify(_), .. } => "verifying",
             Self::Active { phase: Phase::Repair(_), .. } => "repairing",
+            Self::Active { phase: Phase::Live, .. } => "live",
             Self::Active { .. } => "copying",
             Self::Differs { .. } => "differs",
             Self::Completed { rejected: 0, .. } => "completed",
@@ -297,6 +300,7 @@ impl Phase {
             Self::Copy => "copy",
             Self::Verify(_) => "verify",
             Self::Repair(_) => "repair",
+            Self::Live => "live",
         }
     }
 }

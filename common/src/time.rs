@@ -3,6 +3,7 @@
 //! A timestamp without its precision is never compared with another; a period is always half open.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,13 @@ impl Precision {
             "ns" => Some(Self::Nano),
             _ => None,
         }
+    }
+
+    /// How many units a duration is, rounded down; clamped at what can be counted.
+    pub fn units(self, duration: Duration) -> i64 {
+        let per_second = self.per_second().unsigned_abs();
+        let units = duration.as_nanos().saturating_mul(u128::from(per_second)) / 1_000_000_000;
+        i64::try_from(units).unwrap_or(i64::MAX)
     }
 
     /// Units since 1970 for a wall time in milliseconds; clamped at the ends of what can be written.

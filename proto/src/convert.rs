@@ -81,6 +81,8 @@ impl From<Totals> for v1::Totals {
             expired: totals.expired,
             differing: Some(totals.differing.into()),
             kept: totals.kept,
+            newest: totals.newest,
+            late: totals.late,
         }
     }
 }
@@ -113,6 +115,8 @@ impl From<v1::Totals> for Totals {
             expired: totals.expired,
             differing: totals.differing.map(Differing::from).unwrap_or_default(),
             kept: totals.kept,
+            newest: totals.newest,
+            late: totals.late,
         }
     }
 }
@@ -173,6 +177,7 @@ impl From<ShardKind> for v1::ShardKind {
             ShardKind::Repair(Density::Sparse, Extra::Kept) => Self::RepairSparse,
             ShardKind::Repair(Density::Dense, Extra::Deleted) => Self::RepairDenseDeleting,
             ShardKind::Repair(Density::Sparse, Extra::Deleted) => Self::RepairSparseDeleting,
+            ShardKind::Tail => Self::Tail,
         }
     }
 }
@@ -194,6 +199,7 @@ impl TryFrom<v1::ShardKind> for ShardKind {
             v1::ShardKind::RepairSparse => Ok(Self::Repair(Density::Sparse, Extra::Kept)),
             v1::ShardKind::RepairDenseDeleting => Ok(Self::Repair(Density::Dense, Extra::Deleted)),
             v1::ShardKind::RepairSparseDeleting => Ok(Self::Repair(Density::Sparse, Extra::Deleted)),
+            v1::ShardKind::Tail => Ok(Self::Tail),
         }
     }
 }
@@ -402,6 +408,8 @@ mod tests {
             before: Some(0),
             differing: Differing { tables: 6, missing: 7, extra: 8, changed: 9 },
             kept: 10,
+            newest: Some(-11),
+            late: 12,
             ..Totals::default()
         };
         let offset = Offset { index: 2, next: 0 };

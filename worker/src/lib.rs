@@ -36,6 +36,7 @@ mod sizing;
 mod structure;
 mod survey;
 mod tags;
+mod tail;
 mod target;
 mod verify;
 mod waiting;

@@ -159,7 +159,8 @@ impl Sums {
                 }
             }
             ShardKind::Repair(..) => self.repair += 1,
-            ShardKind::Survey | ShardKind::Schema => {}
+            // what was copied while following is told by the shards that compared it
+            ShardKind::Survey | ShardKind::Schema | ShardKind::Tail => {}
         }
     }
 

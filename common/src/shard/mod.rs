@@ -31,6 +31,8 @@ pub enum ShardKind {
     Verify(Density),
     /// Makes the target's subtables, tags and rows those of the source.
     Repair(Density, Extra),
+    /// Follows a stable, whatever subtables it gets, or a pack of normal tables, from a moment on.
+    Tail,
 }
 
 /// How a copy shard reads: the difference is a factor of five where tables hold few rows.
@@ -300,9 +302,12 @@ impl Shard {
         }
     }
 
-    /// The offset of a shard that is through: past its last subtable.
+    /// The offset of a shard that is through: past its last subtable, or for a tail at the end of its time.
     pub const fn end(&self) -> Offset {
-        Offset { index: self.range.to, next: self.period.from }
+        match self.kind {
+            ShardKind::Tail => Offset { index: self.range.from, next: self.period.to },
+            _ => Offset { index: self.range.to, next: self.period.from },
+        }
     }
 
     /// Whether nothing more will happen to it by itself.
@@ -386,7 +391,11 @@ impl Shard {
         let counted = match self.kind {
             ShardKind::Copy(_) => totals.agree(),
             ShardKind::VerifyTags | ShardKind::Verify(_) => totals.differing.is_none(),
-            ShardKind::Survey | ShardKind::Schema | ShardKind::Create | ShardKind::Repair(..) => true,
+            ShardKind::Survey
+            | ShardKind::Schema
+            | ShardKind::Create
+            | ShardKind::Repair(..)
+            | ShardKind::Tail => true,
         };
         counted && self.checkpoint.offset == self.end()
     }
@@ -450,6 +459,7 @@ impl fmt::Display for ShardKind {
             Self::Verify(Density::Sparse) => "verify sparse",
             Self::Repair(_, Extra::Kept) => "repair",
             Self::Repair(_, Extra::Deleted) => "repair and delete",
+            Self::Tail => "tail",
         })
     }
 }

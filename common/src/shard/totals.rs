@@ -29,6 +29,10 @@ pub struct Totals {
     pub expired: u64,
     /// Where the target was found to differ.
     pub differing: Differing,
+    /// Of a tail: the source's newest row when it was last asked.
+    pub newest: Option<i64>,
+    /// Of a tail: rows that came after the watermark had passed them, found and copied.
+    pub late: u64,
 }
 
 /// In what a target differs from its source.

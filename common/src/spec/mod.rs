@@ -145,11 +145,7 @@ impl Spec {
     /// Whether this version can do all that is asked for. Called before a task is created.
     pub fn check_supported(&self) -> Result<(), SpecError> {
         match self.options.mode {
-            Mode::History | Mode::Verify => Ok(()),
-            Mode::Realtime | Mode::Both => Err(SpecError::new(
-                "options.mode",
-                "realtime and both are not yet supported in this version; write `mode=history`",
-            )),
+            Mode::History | Mode::Verify | Mode::Realtime | Mode::Both => Ok(()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What workers call.
 
 use futures_util::StreamExt;
-use tdferry_common::id::{SessionId, WorkerId};
+use tdferry_common::id::{GroupId, SessionId, WorkerId};
 use tdferry_common::lease::LeaseKey;
 use tdferry_proto::BadMessage;
 use tdferry_proto::status::ApiError;
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::survey;
 use crate::coordinator::Coordinator;
 use crate::intake::intake;
-use crate::leases::{self, Asked, Beaten, Beating, Claimant, CutAsked, Directive, Granted, Grants};
+use crate::leases::{self, Asked, Beaten, Beating, Claimant, CutAsked, Directive, Granted, Grants, GrowAsked};
 use crate::planner::Wanted;
 use crate::record::{WaitingFor, WaitingRecord, WorkerRecord};
 use crate::sessions;
@@ -64,6 +64,7 @@ impl WorkerService for WorkerApi {
             worker: WorkerId(sent.worker),
             session: SessionId(sent.session),
             slots: usize::try_from(sent.slots).unwrap_or(usize::MAX),
+            tail_slots: usize::try_from(sent.tail_slots).unwrap_or(usize::MAX),
         };
         match leases::claim(self.0.core(), claimant).await.map_err(ApiError::from)? {
             Grants::SessionGone => {
@@ -91,6 +92,23 @@ impl WorkerService for WorkerApi {
         let (committed, shard) = leases::cut(self.0.core(), asked).await.map_err(ApiError::from)?;
         let (verdict, message) = verdict(committed);
         Ok(Response::new(v1::CutResponse { verdict: verdict.into(), message, shard: shard.map(Into::into) }))
+    }
+
+    async fn grow(&self, request: Request<v1::GrowRequest>) -> Result<Response<v1::GrowResponse>, Status> {
+        let asked = grow_asked(request.into_inner())?;
+        let committed = leases::grow(self.0.core(), asked).await.map_err(ApiError::from)?;
+        let (verdict, message) = verdict(committed);
+        Ok(Response::new(v1::GrowResponse { verdict: verdict.into(), message }))
+    }
+
+    async fn names(&self, request: Request<v1::NamesRequest>) -> Result<Response<v1::NamesResponse>, Status> {
+        let sent = request.into_inner();
+        let (key, after) = (key(sent.key)?, sent.after.map(GroupId));
+        let named = leases::names(self.0.core(), &key, after).await.map_err(ApiError::from)?;
+        Ok(Response::new(named.map_or_else(v1::NamesResponse::default, |named| v1::NamesResponse {
+            names: named.names.names.clone(),
+            group: Some(named.group.0),
+        })))
     }
 
     async fn release(
@@ -214,6 +232,11 @@ fn cut_asked(sent: v1::CutRequest) -> Result<CutAsked, ApiError> {
     let checkpoint = sent.checkpoint.ok_or_else(|| BadMessage::missing("checkpoint"))?.try_into()?;
     let wanted = Wanted { children: order.children, least_rows: order.least_rows };
     Ok(CutAsked { key: key(sent.key)?, fence: sent.fence, checkpoint, wanted })
+}
+
+fn grow_asked(sent: v1::GrowRequest) -> Result<GrowAsked, ApiError> {
+    let checkpoint = sent.checkpoint.ok_or_else(|| BadMessage::missing("checkpoint"))?.try_into()?;
+    Ok(GrowAsked { key: key(sent.key)?, fence: sent.fence, checkpoint, names: sent.names, from: sent.from })
 }
 
 fn key(sent: Option<v1::LeaseKey>) -> Result<LeaseKey, ApiError> {

@@ -141,6 +141,7 @@ impl<'a> Intake<'a> {
             stables: start.stables,
             subtables: start.subtables,
             rows: start.rows,
+            cutoff: start.cutoff.units,
         };
         let mut planner = Planner::new(asked(core, &start, &spec.options), totals);
         let shards = vec![planner.schema_shard()];
@@ -164,8 +165,8 @@ impl<'a> Intake<'a> {
 
     fn stable(&mut self, stable: StableSeen) {
         self.stable.clone_from(&stable.name);
-        let group = self.planner.stable(stable);
-        self.take(group);
+        let groups = self.planner.stable(stable);
+        self.take(groups);
     }
 
     fn tables(&mut self, tables: Vec<TableSeen>) {

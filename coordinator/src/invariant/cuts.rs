@@ -72,7 +72,8 @@ pub(super) fn area(shard: &Shard) -> i128 {
         | ShardKind::Create
         | ShardKind::VerifyTags
         | ShardKind::Verify(_)
-        | ShardKind::Repair(..) => 0,
+        | ShardKind::Repair(..)
+        | ShardKind::Tail => 0,
     }
 }
 

@@ -19,12 +19,30 @@ pub(crate) struct Candidate {
     pub(crate) planned: Option<Planned>,
 }
 
-/// For each task its first candidates, the oldest period first; `may` has the last word on each.
+/// Which slots a shard takes: tails have their own, so that they never starve copying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Tail,
+    Other,
+}
+
+impl Slot {
+    pub(crate) const fn of(kind: ShardKind) -> Self {
+        match kind {
+            ShardKind::Tail => Self::Tail,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// For each task its first candidates for such slots, the oldest period first; `may` has the last word on each.
 pub(crate) fn candidates(
     mirror: &Mirror,
+    slot: Slot,
     limit: usize,
     may: impl Fn(&StoredShard) -> bool,
 ) -> Vec<Vec<Candidate>> {
+    let may = |shard: &StoredShard| Slot::of(shard.shard.kind) == slot && may(shard);
     mirror.tasks().filter_map(|(name, task)| of_task(mirror, name, task, limit, &may)).collect()
 }
 
@@ -62,7 +80,9 @@ fn is_due(kind: ShardKind, phase: Phase, structure_stands: bool) -> bool {
         ShardKind::Survey => phase == Phase::Survey,
         ShardKind::Schema => phase == Phase::Schema,
         ShardKind::Create => phase == Phase::Schema && structure_stands,
-        ShardKind::Copy(_) => phase == Phase::Copy,
+        // those of subtables that came while the task was live
+        ShardKind::Copy(_) => matches!(phase, Phase::Copy | Phase::Live),
+        ShardKind::Tail => phase == Phase::Live,
         ShardKind::VerifyTags | ShardKind::Verify(_) => matches!(phase, Phase::Verify(_)),
         ShardKind::Repair(..) => matches!(phase, Phase::Repair(_)),
     }

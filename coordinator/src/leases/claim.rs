@@ -9,7 +9,7 @@ use tdferry_common::spec::TaskName;
 use tdferry_common::task::Planned;
 use tokio::time::Instant;
 
-use super::candidates::{Candidate, candidates};
+use super::candidates::{Candidate, Slot, candidates};
 use super::news::{self, Openings};
 use crate::queue::{self, SPREAD};
 use crate::record::Group;
@@ -31,6 +31,14 @@ pub(crate) struct Claimant {
     pub(crate) session: SessionId,
     /// Free slots.
     pub(crate) slots: usize,
+    /// Free slots for tails.
+    pub(crate) tail_slots: usize,
+}
+
+impl Claimant {
+    const fn any(&self) -> bool {
+        self.slots > 0 || self.tail_slots > 0
+    }
 }
 
 /// A lease with all that is needed to work on it.
@@ -57,7 +65,7 @@ pub(crate) enum Grants {
 pub(crate) async fn claim(core: &Core, claimant: Claimant) -> Result<Grants, StoreError> {
     let known = core.view().read(Openings::seen);
     match claim_now(core, claimant).await? {
-        Grants::Leases(none) if none.is_empty() && claimant.slots > 0 && news::wait(core, &known).await => {
+        Grants::Leases(none) if none.is_empty() && claimant.any() && news::wait(core, &known).await => {
             claim_now(core, claimant).await
         }
         grants => Ok(grants),
@@ -71,9 +79,13 @@ async fn claim_now(core: &Core, claimant: Claimant) -> Result<Grants, StoreError
     let until = core.clock.monotonic() + core.timing().store_request;
     let mut claiming =
         Claiming { core, claimant, granted: Vec::new(), bytes: 0, lost: 0, until, closed: BTreeSet::new() };
-    for candidate in claiming.candidates() {
-        if claiming.is_enough() {
+    let tails = claiming.candidates(Slot::Tail);
+    for candidate in tails.into_iter().chain(claiming.candidates(Slot::Other)) {
+        if claiming.is_over() {
             break;
+        }
+        if claiming.is_enough(Slot::of(candidate.shard.shard.kind)) {
+            continue;
         }
         match claiming.attempt(&candidate).await {
             Ok(true) => {}
@@ -102,23 +114,37 @@ struct Claiming<'a> {
 }
 
 impl Claiming<'_> {
-    fn candidates(&self) -> Vec<Candidate> {
+    fn candidates(&self, slot: Slot) -> Vec<Candidate> {
         let core = self.core;
+        let slots = self.slots(slot);
+        if slots == 0 {
+            return Vec::new();
+        }
         let now = core.clock.monotonic();
         let may = |shard: &_| core.cooling.may_be_tried(shard, now, core.timing().heartbeat);
         let (tasks, workers) = core
             .view()
-            .read(|mirror| (candidates(mirror, SPREAD + self.slots(), may), mirror.workers().count()));
+            .read(|mirror| (candidates(mirror, slot, SPREAD + slots, may), mirror.workers().count()));
         queue::order(tasks, self.claimant.worker, workers)
     }
 
-    fn slots(&self) -> usize {
-        self.claimant.slots.min(MAX_SLOTS)
+    fn slots(&self, slot: Slot) -> usize {
+        let free = match slot {
+            Slot::Tail => self.claimant.tail_slots,
+            Slot::Other => self.claimant.slots,
+        };
+        free.min(MAX_SLOTS)
     }
 
-    fn is_enough(&self) -> bool {
+    /// Whether nothing more can be granted, whatever it is.
+    fn is_over(&self) -> bool {
         let late = self.core.clock.monotonic() >= self.until;
-        self.granted.len() >= self.slots() || self.bytes >= ENOUGH_BYTES || self.lost >= MAX_LOST || late
+        self.bytes >= ENOUGH_BYTES || self.lost >= MAX_LOST || late
+    }
+
+    fn is_enough(&self, slot: Slot) -> bool {
+        let granted = self.granted.iter().filter(|one| Slot::of(one.lease.shard.kind) == slot);
+        granted.count() >= self.slots(slot)
     }
 
     /// Tries for one shard; `false` where the session is over.

@@ -17,7 +17,7 @@ use tdferry_common::time::Period;
 use tdferry_common::timing::Timing;
 use tokio::time::Instant;
 
-use super::candidates::candidates;
+use super::candidates::{Slot, candidates};
 use crate::planner::{Left, MOST_CHILDREN, Wanted, is_denser, recut};
 use crate::store::StoredShard;
 use crate::view::Mirror;
@@ -130,7 +130,7 @@ impl Seen {
         let idle =
             mirror.taking().map(|worker| free(worker.worker, worker.slots)).fold(0, u32::saturating_add);
         let search = !held.is_empty() && idle > 0;
-        let open_shards_left = search && candidates(mirror, 1, |_| true).iter().any(|task| !task.is_empty());
+        let open_shards_left = search && candidates(mirror, Slot::Other, 1, |_| true).iter().any(|task| !task.is_empty());
         Self { held, idle: if open_shards_left { 0 } else { idle } }
     }
 

@@ -82,8 +82,8 @@ impl Outliner {
             data: data.filter(|period| !period.is_empty()),
             ..StableOutline::default()
         });
-        let group = self.planner.stable(stable);
-        debug_assert!(group.is_none());
+        let groups = self.planner.stable(stable);
+        groups.iter().for_each(|group| self.group(group));
     }
 
     /// A page of its tables.

@@ -133,14 +133,17 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
     let (next, adds) = match phase {
         // the survey's own last transaction makes the plan count
         Phase::Survey => return None,
+        Phase::Live => (None, Vec::new()),
         Phase::Schema if has(shards, Phase::Copy) => (Some(Phase::Copy), Vec::new()),
         Phase::Schema | Phase::Copy => match compare::verifies(shards, asked.verify) {
-            none if none.is_empty() => (has(shards, Phase::Verify(0)).then_some(Phase::Verify(0)), none),
+            none if none.is_empty() => {
+                (has(shards, Phase::Verify(0)).then_some(Phase::Verify(0)).or_else(|| live(shards)), none)
+            }
             verifies => (Some(Phase::Verify(0)), verifies),
         },
         Phase::Repair(round) => (Some(Phase::Verify(round)), compare::verifies_again(shards, round)),
         Phase::Verify(round) => match differing(of_phase()) {
-            (0, _) => (None, Vec::new()),
+            (0, _) => (live(shards), Vec::new()),
             _ if asked.repair && round < MOST_REPAIRS => {
                 (Some(Phase::Repair(round + 1)), compare::repairs(shards, round, Extra::Kept))
             }
@@ -153,6 +156,11 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
     let there: BTreeSet<_> = shards.iter().map(|shard| &shard.id).collect();
     let adds = adds.into_iter().filter(|add| !there.contains(&add.id)).collect();
     Some(Next { event: TaskEvent::PhaseDone { next, rejected, at_millis }, adds })
+}
+
+/// What is copied is followed, where there is anything to follow it.
+fn live(shards: &[Shard]) -> Option<Phase> {
+    has(shards, Phase::Live).then_some(Phase::Live)
 }
 
 fn has(shards: &[Shard], phase: Phase) -> bool {
@@ -199,6 +207,7 @@ fn phase_of(shard: &Shard) -> Phase {
         ShardKind::Copy(_) => Phase::Copy,
         ShardKind::VerifyTags | ShardKind::Verify(_) => Phase::Verify(shard.round),
         ShardKind::Repair(..) => Phase::Repair(shard.round),
+        ShardKind::Tail => Phase::Live,
     }
 }
 

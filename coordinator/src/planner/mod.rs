@@ -11,10 +11,8 @@ mod recut;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use tdferry_common::id::{GroupId, ShardId};
-use tdferry_common::options::{Options, SchemaMode, Verify};
+use tdferry_common::options::{Mode, Options, SchemaMode, Verify};
 use tdferry_common::shard::{Estimate, Range, Shard, ShardKind};
 use tdferry_common::task::Found;
 use tdferry_common::time::{Period, Precision};
@@ -37,6 +35,10 @@ pub struct Asked {
     pub slots: u32,
     /// How many of a hundred copy shards are read back in the end. The plan does not depend on it.
     pub read_back_percent: u8,
+    /// Which rows: those of the task's period, those that come from T0 on, or both.
+    pub mode: Mode,
+    /// How far before T0 tails begin, in units of the source.
+    pub retro: i64,
 }
 
 impl Asked {
@@ -44,7 +46,7 @@ impl Asked {
     pub fn new(options: &Options, precision: Precision, slots: u32) -> Self {
         Self {
             schema: options.schema,
-            unit: options.unit.map(|unit| units(unit, precision.per_second())),
+            unit: options.unit.map(|unit| precision.units(unit).max(1)),
             grouped: options.select_from_stable,
             slots,
             read_back_percent: match options.verify {
@@ -52,13 +54,10 @@ impl Asked {
                 Verify::Digest => 100,
                 Verify::Sample(percent) => percent,
             },
+            mode: options.mode,
+            retro: precision.units(options.retro),
         }
     }
-}
-
-fn units(duration: Duration, per_second: i64) -> i64 {
-    let per_second = u128::try_from(per_second).unwrap_or(1);
-    i64::try_from(duration.as_nanos() * per_second / 1_000_000_000).unwrap_or(i64::MAX).max(1)
 }
 
 /// What a survey knows before it lists anything.
@@ -72,6 +71,8 @@ pub struct Totals {
     pub subtables: u64,
     /// Rows of all time.
     pub rows: u64,
+    /// T0, where history ends and tails begin.
+    pub cutoff: i64,
 }
 
 /// A stable whose subtables follow, or the normal tables under an empty name.
@@ -115,6 +116,8 @@ pub(crate) struct PlannedGroup {
 pub(crate) struct Planner {
     asked: Asked,
     period: Period,
+    /// Where tails begin; `None` where nothing is followed.
+    live: Option<i64>,
     bounds: Bounds,
     group: Group,
     next_group: u32,
@@ -127,6 +130,7 @@ impl Planner {
         Self {
             asked,
             period: totals.period,
+            live: asked.live_from(totals.cutoff),
             bounds,
             group: Group::new(StableSeen::default()),
             next_group: 0,
@@ -140,12 +144,28 @@ impl Planner {
         Shard::planned(ShardId::schema(), ShardKind::Schema, None, Range::NONE, NO_ROWS)
     }
 
-    /// The tables that follow are this stable's. Gives back what is left of the one before.
-    pub(crate) fn stable(&mut self, stable: StableSeen) -> Option<PlannedGroup> {
+    /// The tables that follow are this stable's. Gives back what is left of the one before, and this one's tail.
+    pub(crate) fn stable(&mut self, stable: StableSeen) -> Vec<PlannedGroup> {
         let group = self.close();
         self.found.stables += u64::from(!stable.name.is_empty());
+        let tail = self.tail_of(&stable.name);
         self.group = Group::new(stable);
-        group
+        group.into_iter().chain(tail).collect()
+    }
+
+    /// A stable's tail: a group without names, since whatever subtables it gets are the tail's.
+    fn tail_of(&mut self, stable: &str) -> Option<PlannedGroup> {
+        let from = self.live.filter(|_| !stable.is_empty())?;
+        let id = self.next_id();
+        let shards = vec![tail(id, Range::NONE, from)];
+        self.found.shards += 1;
+        Some(PlannedGroup { id, stable: stable.to_owned(), names: Vec::new(), shards })
+    }
+
+    fn next_id(&mut self) -> GroupId {
+        let id = GroupId(self.next_group);
+        self.next_group += 1;
+        id
     }
 
     /// Takes a page of tables and gives back the groups that it filled.
@@ -177,11 +197,10 @@ impl Planner {
         if members.is_empty() {
             return None;
         }
-        let id = GroupId(self.next_group);
-        self.next_group += 1;
+        let id = self.next_id();
         let shards = self.shards(id, &members);
         self.found.shards += u64::try_from(shards.len()).unwrap_or(u64::MAX);
-        let rows: u64 = members.iter().map(|member| member.rows).sum();
+        let rows = if self.asked.copies() { members.iter().map(|member| member.rows).sum() } else { 0 };
         self.found.rows += rows;
         self.found.bytes += rows.saturating_mul(u64::from(self.group.stable.row_bytes));
         let names = members.into_iter().map(|member| member.name).collect();
@@ -190,11 +209,14 @@ impl Planner {
 
     fn shards(&self, id: GroupId, members: &[Member]) -> Vec<Shard> {
         let mut shards = Vec::new();
+        let whole = Range { from: 0, to: u32::try_from(members.len()).unwrap_or(u32::MAX) };
         if self.asked.schema != SchemaMode::None && !self.group.is_normal() {
-            let range = Range { from: 0, to: u32::try_from(members.len()).unwrap_or(u32::MAX) };
-            shards.push(Shard::planned(ShardId::create(id), ShardKind::Create, Some(id), range, NO_ROWS));
+            shards.push(Shard::planned(ShardId::create(id), ShardKind::Create, Some(id), whole, NO_ROWS));
         }
-        if self.asked.schema == SchemaMode::Only || self.period.is_empty() {
+        if let Some(from) = self.live.filter(|_| self.group.is_normal()) {
+            shards.push(tail(id, whole, from));
+        }
+        if !self.asked.copies() || self.period.is_empty() {
             return shards;
         }
         let places = cut::cut(&self.cut_asked(), members);
@@ -221,6 +243,24 @@ impl Planner {
             grouped: if self.group.is_normal() { Some(false) } else { self.asked.grouped },
         }
     }
+}
+
+impl Asked {
+    /// Whether rows from before T0 are copied.
+    fn copies(&self) -> bool {
+        self.mode != Mode::Realtime && self.schema != SchemaMode::Only
+    }
+
+    /// Where tails begin of a task whose history ends there.
+    fn live_from(&self, cutoff: i64) -> Option<i64> {
+        let follows = matches!(self.mode, Mode::Realtime | Mode::Both) && self.schema != SchemaMode::Only;
+        follows.then(|| cutoff.saturating_sub(self.retro))
+    }
+}
+
+fn tail(group: GroupId, range: Range, from: i64) -> Shard {
+    let period = Period { from, to: i64::MAX };
+    Shard::planned(ShardId::tail(group), ShardKind::Tail, Some(group), range, period)
 }
 
 /// The period of a shard that moves no rows.

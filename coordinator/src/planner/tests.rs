@@ -10,7 +10,7 @@ use super::*;
 
 const DAY: i64 = 86_400_000;
 const ASKED: Asked =
-    Asked { schema: SchemaMode::Always, unit: None, grouped: None, slots: 4, read_back_percent: 0 };
+    Asked { schema: SchemaMode::Always, unit: None, grouped: None, slots: 4, read_back_percent: 0, mode: Mode::History, retro: 0 };
 
 struct Plan {
     groups: Vec<PlannedGroup>,

@@ -41,6 +41,7 @@ pub(crate) fn tally<'a>(shards: impl IntoIterator<Item = &'a Shard>) -> Tally {
             }
             ShardKind::VerifyTags | ShardKind::Verify(_) => add_verify(&mut tally, shard),
             ShardKind::Repair(..) => tally.rows_left += left(shard),
+            ShardKind::Tail => add_tail(&mut tally, shard),
         }
     }
     tally.tables_done = if copied.0.is_empty() { tally.totals.tables } else { copied.done() };
@@ -63,6 +64,17 @@ fn add_copy(tally: &mut Tally, shard: &Shard) {
     let left = left(shard);
     tally.rows_left += left;
     tally.rows_estimated += one.read + left;
+}
+
+fn add_tail(tally: &mut Tally, shard: &Shard) {
+    let (sum, one) = (&mut tally.totals, &shard.checkpoint.totals);
+    sum.read += one.read;
+    sum.written += one.written;
+    sum.rejected += one.rejected;
+    sum.kept += one.kept;
+    sum.bytes += one.bytes;
+    sum.late += one.late;
+    tally.rows_estimated += one.read;
 }
 
 fn add_verify(tally: &mut Tally, shard: &Shard) {

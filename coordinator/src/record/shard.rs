@@ -9,10 +9,12 @@ use tdferry_common::time::Period;
 
 use super::frame::{Damage, Reader, Writer, open_since, seal};
 
-/// Version 2 added what comparing needs, and whether a sum was made; version 3 rows that the target kept.
-const VERSION: u8 = 3;
+/// Version 2 added what comparing needs, and whether a sum was made; version 3 rows that the target kept; version 4 what
+/// a tail tells.
+const VERSION: u8 = 4;
 const OLDEST: u8 = 1;
 const KEPT_SINCE: u8 = 3;
+const TAILS_SINCE: u8 = 4;
 /// Two reasons of this length and the fixed fields stay below 1.2 KB, so that a hundred thousand shards fit etcd.
 pub(super) const MAX_REASON: u16 = 450;
 
@@ -41,6 +43,8 @@ pub(crate) fn encode_shard(shard: &Shard) -> Vec<u8> {
     out.bytes(&[u8::from(shard.last_error.is_some())]);
     out.text(shard.last_error.as_deref().unwrap_or_default(), MAX_REASON);
     write_compared(&mut out, shard);
+    out.option(shard.checkpoint.totals.newest.map(i64::to_be_bytes));
+    out.bytes(&shard.checkpoint.totals.late.to_be_bytes());
     seal(VERSION, &out.0)
 }
 
@@ -76,6 +80,10 @@ pub(crate) fn decode_shard(id: &ShardId, bytes: &[u8]) -> Result<Shard, Damage> 
         _ => return Err(Damage::Field("last error")),
     };
     let compared = if version == OLDEST { Compared::default() } else { read_compared(&mut from, version)? };
+    if version >= TAILS_SINCE {
+        checkpoint.totals.newest = from.option("newest")?.map(i64::from_be_bytes);
+        checkpoint.totals.late = u64::from_be_bytes(from.take("late")?);
+    }
     from.end()?;
     let Compared { expected, round, differing, summed, kept } = compared;
     checkpoint.totals.kept = kept;
@@ -183,6 +191,7 @@ const fn kind_code(kind: ShardKind) -> u8 {
         ShardKind::Repair(Density::Sparse, Extra::Kept) => 10,
         ShardKind::Repair(Density::Dense, Extra::Deleted) => 11,
         ShardKind::Repair(Density::Sparse, Extra::Deleted) => 12,
+        ShardKind::Tail => 13,
     }
 }
 
@@ -200,6 +209,7 @@ const fn kind_of([code]: [u8; 1]) -> Result<ShardKind, Damage> {
         10 => Ok(ShardKind::Repair(Density::Sparse, Extra::Kept)),
         11 => Ok(ShardKind::Repair(Density::Dense, Extra::Deleted)),
         12 => Ok(ShardKind::Repair(Density::Sparse, Extra::Deleted)),
+        13 => Ok(ShardKind::Tail),
         _ => Err(Damage::Field("kind")),
     }
 }

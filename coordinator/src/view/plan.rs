@@ -65,7 +65,7 @@ impl Plan {
     }
 
     fn of_kind(&mut self, kind: ShardKind) -> &mut BTreeSet<Place> {
-        let [survey, schema, create, copy, tags, verify, repair] = &mut self.free;
+        let [survey, schema, create, copy, tags, verify, repair, tail] = &mut self.free;
         match kind {
             ShardKind::Survey => survey,
             ShardKind::Schema => schema,
@@ -74,12 +74,13 @@ impl Plan {
             ShardKind::VerifyTags => tags,
             ShardKind::Verify(_) => verify,
             ShardKind::Repair(..) => repair,
+            ShardKind::Tail => tail,
         }
     }
 }
 
 /// Every kind once, in the order of the phases; how dense it is makes no difference.
-const KINDS: [ShardKind; 7] = [
+const KINDS: [ShardKind; 8] = [
     ShardKind::Survey,
     ShardKind::Schema,
     ShardKind::Create,
@@ -87,6 +88,7 @@ const KINDS: [ShardKind; 7] = [
     ShardKind::VerifyTags,
     ShardKind::Verify(Density::Dense),
     ShardKind::Repair(Density::Dense, Extra::Kept),
+    ShardKind::Tail,
 ];
 
 fn place(shard: &Shard) -> Place {

@@ -63,6 +63,18 @@ impl Client {
         self.call(self.request_limit(), self.endless(), request, send).await
     }
 
+    /// Until answered, as a commit.
+    pub(crate) async fn grow(&self, request: v1::GrowRequest) -> Result<v1::GrowResponse, ApiError> {
+        let send = |mut peer: Peer, request| async move { peer.grow(request).await };
+        self.call(self.request_limit(), self.endless(), request, send).await
+    }
+
+    /// Until answered: without the names nothing can be told to be new.
+    pub(crate) async fn names(&self, request: v1::NamesRequest) -> Result<v1::NamesResponse, ApiError> {
+        let send = |mut peer: Peer, request| async move { peer.names(request).await };
+        self.call(self.request_limit(), self.endless(), request, send).await
+    }
+
     pub(crate) async fn release(&self, key: LeaseKey) -> Result<v1::ReleaseResponse, ApiError> {
         let request = v1::ReleaseRequest { key: Some(key.into()) };
         let send = |mut peer: Peer, request| async move { peer.release(request).await };

@@ -25,7 +25,7 @@ use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::structure::Layout;
 use dense::{Step, Stops, Stretch};
 pub(crate) use piece::Piece;
-pub(crate) use write::Writer;
+pub(crate) use write::{Writer, Wrote};
 
 /// What copying needs besides the attempt.
 struct Copy {

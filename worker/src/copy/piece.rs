@@ -32,8 +32,13 @@ impl Piece {
         }
     }
 
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.block().rows()
+    }
+
+    /// How many bytes its rows take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.block().byte_len()
     }
 
     /// The sum of its rows.
@@ -71,7 +76,7 @@ impl Piece {
     }
 
     /// The rows that a closure picks by their number, and the others.
-    pub(super) fn part_rows(&self, yes: impl Fn(usize) -> bool) -> [Self; 2] {
+    pub(crate) fn part_rows(&self, yes: impl Fn(usize) -> bool) -> [Self; 2] {
         [true, false].map(|wanted| self.filter(|row| yes(row) == wanted))
     }
 
@@ -100,7 +105,7 @@ impl Piece {
     }
 
     /// Whose each row is.
-    pub(super) fn table_of_each_row(&self) -> Vec<&str> {
+    pub(crate) fn table_of_each_row(&self) -> Vec<&str> {
         self.runs().into_iter().flat_map(|(table, rows)| rows.map(move |_| table)).collect()
     }
 

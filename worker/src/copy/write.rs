@@ -34,7 +34,7 @@ pub(crate) struct Wrote {
 }
 
 impl Wrote {
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.written = self.written.saturating_add(other.written);
         self.rejected = self.rejected.saturating_add(other.rejected);
         self.kept = self.kept.saturating_add(other.kept);
@@ -84,7 +84,7 @@ impl Writer {
 
     /// The same, where rejects may wait for others to be kept with them: what is entered meanwhile is not committed. Ends
     /// with [`Writer::flush`].
-    pub(super) async fn write_ahead(&self, piece: Piece) -> Worked<Wrote> {
+    pub(crate) async fn write_ahead(&self, piece: Piece) -> Worked<Wrote> {
         let (mut wrote, mut rejects) = (Wrote::default(), Vec::new());
         let mut rest = piece.of_at_most(self.most_rows);
         rest.reverse();
@@ -155,7 +155,7 @@ impl Writer {
     }
 
     /// Keeps the rows that are held; then what was entered behind them may be committed.
-    pub(super) async fn flush(&self) -> Worked<()> {
+    pub(crate) async fn flush(&self) -> Worked<()> {
         let rows = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner)).rows;
         if rows.is_empty() {
             return Ok(());

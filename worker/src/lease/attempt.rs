@@ -79,6 +79,11 @@ impl Attempt {
         if self.orders.is_draining() { Err(Ended::Drained) } else { Ok(()) }
     }
 
+    /// Returns once a drain is ordered.
+    pub(crate) async fn drained(&self) {
+        self.orders.draining().await;
+    }
+
     /// The task's source, as it is to be copied.
     pub(crate) async fn source(&self) -> Worked<Arc<dyn Source>> {
         let (connector, stable) = (self.session.connector.as_ref(), &self.claimed.stable);

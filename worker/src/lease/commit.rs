@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::claimed::Claimed;
 use super::ended::{Ended, Worked};
-use super::ledger::{Entry, Ledger};
+use super::ledger::{Entry, Growth, Ledger};
 use crate::client::Client;
 use crate::held::CutOrder;
 use crate::session::Session;
@@ -37,6 +37,7 @@ struct InFlight {
 enum Request {
     Commit(v1::CommitRequest),
     Cut(v1::CutRequest),
+    Grow(v1::GrowRequest),
 }
 
 /// What a coordinator answered, to either.
@@ -77,7 +78,26 @@ impl Committer {
         if ledger.committable().version == self.version {
             return Ok(());
         }
-        self.send(ledger, None).await
+        match ledger.take_growth() {
+            Some(growth) => self.grow(ledger, growth).await,
+            None => self.send(ledger, None).await,
+        }
+    }
+
+    /// Commits what the ledger holds, and has the plan grow with it.
+    async fn grow(&mut self, ledger: &Ledger, growth: Growth) -> Worked<()> {
+        let entry = ledger.committable();
+        let checkpoint = self.following(&entry);
+        let request = v1::GrowRequest {
+            key: Some(self.key.clone().into()),
+            fence: self.fence,
+            checkpoint: Some(checkpoint.into()),
+            names: growth.names,
+            from: growth.from,
+        };
+        self.in_flight =
+            Some(InFlight { version: entry.version, checkpoint, request: Request::Grow(request) });
+        self.resolve(ledger).await.map(drop)
     }
 
     /// Commits what the ledger holds, and with it how the lease ends.
@@ -159,6 +179,10 @@ impl Committer {
         Ok(match request {
             Request::Commit(request) => {
                 let answer = self.client.commit(request.clone()).await?;
+                Answer { verdict: answer.verdict(), message: answer.message, shard: None }
+            }
+            Request::Grow(request) => {
+                let answer = self.client.grow(request.clone()).await?;
                 Answer { verdict: answer.verdict(), message: answer.message, shard: None }
             }
             Request::Cut(request) => {

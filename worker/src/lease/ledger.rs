@@ -35,6 +35,15 @@ pub(crate) struct Ledger {
     committed: watch::Sender<u64>,
     /// What was entered since something has to be done before it may be committed.
     held_back: Mutex<Option<Entry>>,
+    /// What the next commit adds to the plan.
+    growth: Mutex<Option<Growth>>,
+}
+
+/// Subtables that are not in the plan, and from where on their rows are to be copied apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Growth {
+    pub(crate) names: Vec<String>,
+    pub(crate) from: i64,
 }
 
 impl Ledger {
@@ -45,6 +54,7 @@ impl Ledger {
             entry: watch::Sender::new(Entry { version: 0, offset, totals, sum, urgent: false }),
             committed: watch::Sender::new(0),
             held_back: Mutex::new(None),
+            growth: Mutex::new(None),
         }
     }
 
@@ -103,6 +113,18 @@ impl Ledger {
             Some(entry) => enter(entry),
             None => self.entry.send_modify(enter),
         }
+    }
+
+    /// Has subtables added to the plan by a commit; returns once they are. Nothing may be held back.
+    pub(crate) async fn grow(&self, growth: Growth) {
+        *self.growth.lock().unwrap_or_else(PoisonError::into_inner) = Some(growth);
+        self.advance(|_, _| {});
+        self.settle().await;
+    }
+
+    /// For the committer: what its next commit adds to the plan.
+    pub(super) fn take_growth(&self) -> Option<Growth> {
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Returns once another batch may be begun.

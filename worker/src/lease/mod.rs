@@ -19,11 +19,11 @@ pub(crate) use attempt::{Attempt, Outage, within};
 pub(crate) use claimed::Claimed;
 use commit::Committer;
 pub(crate) use ended::{Ended, Worked};
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Growth, Ledger};
 
 use crate::held::{Holding, Orders};
 use crate::session::Session;
-use crate::{copy, create, schema, survey, verify};
+use crate::{copy, create, schema, survey, tail, verify};
 
 /// In one part of so many of a drain's time the work may come to a good place; the rest is for telling where that is.
 const WORK_OF_DRAIN: u32 = 2;
@@ -112,6 +112,7 @@ async fn perform(attempt: Arc<Attempt>) -> Worked<Finish> {
         ShardKind::VerifyTags => verify::tags(&attempt).await,
         ShardKind::Verify(density) => verify::run(attempt, density).await,
         ShardKind::Repair(density, extra) => verify::repair(attempt, density, extra).await,
+        ShardKind::Tail => tail::run(attempt).await,
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tdferry_common::lease::LeaseKey;
+use tdferry_common::shard::ShardKind;
 use tdferry_common::shutdown::StopToken;
 use tdferry_proto::status::ApiError;
 use tdferry_proto::v1;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument;
 
@@ -19,6 +20,9 @@ use crate::heartbeat;
 use crate::held::Order;
 use crate::lease::{self, Claimed};
 use crate::session::Session;
+
+/// Tails that one worker follows at once, besides its other leases: each asks little and mostly sleeps.
+const TAIL_SLOTS: u32 = 64;
 
 /// How a session ended.
 pub(super) enum Served {
@@ -47,15 +51,14 @@ enum Claiming {
 impl Worker {
     pub(super) async fn serve(&mut self, session: &Arc<Session>, stop: &StopToken) -> Served {
         let mut beats = Box::pin(heartbeat::keep(session, self.slots, stop));
-        let mut leases = JoinSet::new();
+        let mut leases = Leases::default();
         let mut claiming = Claiming::Rest { until: Instant::now() };
         let mut draining = false;
         loop {
             if draining && leases.is_empty() && matches!(claiming, Claiming::Rest { .. }) {
                 return Served::Drained;
             }
-            let used = u32::try_from(leases.len()).unwrap_or(u32::MAX);
-            let free = if draining { 0 } else { self.slots.saturating_sub(used) };
+            let free = if draining { Free::default() } else { leases.free(self.slots) };
             tokio::select! {
                 biased;
                 () = stop.aborted() => return Served::Aborted,
@@ -88,7 +91,7 @@ impl Worker {
         &mut self,
         session: &Arc<Session>,
         answer: Result<v1::ClaimResponse, ApiError>,
-        leases: &mut JoinSet<()>,
+        leases: &mut Leases,
         draining: bool,
     ) -> bool {
         let answer = match answer {
@@ -105,14 +108,14 @@ impl Worker {
                 Ok(claimed) => self.start(session, claimed, leases, draining),
                 Err(error) => {
                     tracing::error!(%error, "a lease that cannot be read is given back");
-                    leases.spawn(give_back(Arc::clone(session), key));
+                    leases.others.spawn(give_back(Arc::clone(session), key));
                 }
             }
         }
         any
     }
 
-    fn start(&mut self, session: &Arc<Session>, claimed: Claimed, leases: &mut JoinSet<()>, draining: bool) {
+    fn start(&mut self, session: &Arc<Session>, claimed: Claimed, leases: &mut Leases, draining: bool) {
         let key = claimed.lease.key.clone();
         let span = tracing::info_span!("lease", task = %key.task, shard = %key.shard, epoch = %key.epoch, worker = %self.id);
         let holding = session.held.take(key.clone());
@@ -120,7 +123,7 @@ impl Worker {
             session.held.order(&key, Order::Drain);
         }
         let rng = SmallRng::seed_from_u64(self.rng.random());
-        leases.spawn(lease::work(Arc::clone(session), claimed, holding, rng).instrument(span));
+        leases.of(claimed.lease.shard.kind).spawn(lease::work(Arc::clone(session), claimed, holding, rng).instrument(span));
     }
 
     /// At once where there may be more; else later, and not all workers at the same moment.
@@ -129,6 +132,55 @@ impl Worker {
         let wait =
             if more { std::time::Duration::ZERO } else { poll.mul_f64(self.rng.random_range(0.75..1.25)) };
         Instant::now() + wait
+    }
+}
+
+/// The leases at work, one task for each. Tails have slots of their own, so that they never starve copying.
+#[derive(Default)]
+struct Leases {
+    others: JoinSet<()>,
+    tails: JoinSet<()>,
+}
+
+/// Slots that nothing is at work in.
+#[derive(Debug, Clone, Copy, Default)]
+struct Free {
+    others: u32,
+    tails: u32,
+}
+
+impl Leases {
+    fn of(&mut self, kind: ShardKind) -> &mut JoinSet<()> {
+        match kind {
+            ShardKind::Tail => &mut self.tails,
+            _ => &mut self.others,
+        }
+    }
+
+    fn free(&self, slots: u32) -> Free {
+        let left = |slots: u32, leases: &JoinSet<()>| {
+            slots.saturating_sub(u32::try_from(leases.len()).unwrap_or(u32::MAX))
+        };
+        Free { others: left(slots, &self.others), tails: left(TAIL_SLOTS, &self.tails) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.others.is_empty() && self.tails.is_empty()
+    }
+
+    /// The next one that ends; `None` where none is at work.
+    async fn join_next(&mut self) -> Option<Result<(), JoinError>> {
+        tokio::select! {
+            biased;
+            Some(ended) = self.others.join_next() => Some(ended),
+            Some(ended) = self.tails.join_next() => Some(ended),
+            else => None,
+        }
+    }
+
+    async fn shutdown(&mut self) {
+        self.others.shutdown().await;
+        self.tails.shutdown().await;
     }
 }
 
@@ -141,13 +193,13 @@ impl Claiming {
     }
 
     /// Rests, asks, and returns what was answered. Safe to drop and call again.
-    async fn answer(&mut self, session: &Arc<Session>, free: u32) -> Result<v1::ClaimResponse, ApiError> {
+    async fn answer(&mut self, session: &Arc<Session>, free: Free) -> Result<v1::ClaimResponse, ApiError> {
         loop {
             match self {
                 Self::Asked { claim, .. } => return claim.await,
                 Self::Rest { until } => {
                     sleep_until(*until).await;
-                    if free == 0 {
+                    if free.others == 0 && free.tails == 0 {
                         std::future::pending::<()>().await;
                     }
                     *self = Self::Asked { claim: ask(Arc::clone(session), free), outdated: false };
@@ -157,8 +209,9 @@ impl Claiming {
     }
 }
 
-fn ask(session: Arc<Session>, slots: u32) -> Claim {
-    let request = v1::ClaimRequest { session: session.id.0, worker: session.worker.0, slots };
+fn ask(session: Arc<Session>, free: Free) -> Claim {
+    let Free { others: slots, tails: tail_slots } = free;
+    let request = v1::ClaimRequest { session: session.id.0, worker: session.worker.0, slots, tail_slots };
     Box::pin(async move { session.client.claim(request).await })
 }
 

@@ -1,0 +1,63 @@
+//! grow: a commit of a tail that also adds subtables to the plan, with shards that copy what they held before.
+
+use tdferry_common::id::{GroupId, PlanId};
+use tdferry_common::lease::LeaseKey;
+use tdferry_common::shard::{Checkpoint, IllegalTransition, Shard, ShardEvent};
+use tdferry_common::task::TaskState;
+
+use super::Store;
+use super::commit::Committed;
+use super::error::StoreError;
+use super::guarded::{Guarded, Versioned};
+use super::held::{Holder, UnderLease};
+use crate::keys;
+use crate::record::{encode_shard, encode_state};
+
+/// A growth as it is tried.
+#[derive(Debug, Clone)]
+pub(crate) struct Grow<'a> {
+    /// The tail's lease.
+    pub(crate) key: &'a LeaseKey,
+    /// The plan that grows.
+    pub(crate) plan: PlanId,
+    /// The task's fence at the claim.
+    pub(crate) fence: u64,
+    /// Where the tail will stand.
+    pub(crate) checkpoint: Checkpoint,
+    /// What is new: packed groups, each with the shard that copies it.
+    pub(crate) groups: Vec<(GroupId, Vec<u8>, Shard)>,
+}
+
+impl Store {
+    /// Adds to a plan under a tail's lease. `None` where the state or one of the groups is not as it was thought to be.
+    pub(crate) async fn grow(&self, grow: &Grow<'_>) -> Result<Option<Committed>, StoreError> {
+        let checkpoint = Checkpoint { epoch: grow.key.epoch, ..grow.checkpoint };
+        let holder = Holder { key: grow.key, plan: grow.plan, fence: grow.fence, checkpoint: &checkpoint };
+        let Some(state) = self.read_state(grow.key).await? else { return Ok(Some(Committed::Fenced)) };
+        self.under_lease(holder, &Growing { grow, checkpoint, state }).await
+    }
+}
+
+struct Growing<'a> {
+    grow: &'a Grow<'a>,
+    checkpoint: Checkpoint,
+    state: Versioned<TaskState>,
+}
+
+impl UnderLease for Growing<'_> {
+    fn next(&self, shard: Shard) -> Result<Shard, IllegalTransition> {
+        shard.next(ShardEvent::Committed { checkpoint: self.checkpoint })
+    }
+
+    /// Puts the state unchanged: whoever listed the shards before must list these too.
+    fn beside(&self, txn: Guarded, _next: &Shard) -> Guarded {
+        let (task, plan) = (&self.grow.key.task, self.grow.plan);
+        let state = keys::state(task);
+        let txn = txn.unchanged(&state, self.state.changed).put(state, encode_state(&self.state.value));
+        self.grow.groups.iter().fold(txn, |txn, (id, packed, shard)| {
+            let (group, key) = (keys::group(task, plan, *id), keys::shard(task, plan, &shard.id));
+            let txn = txn.absent(&group).put(group, packed.clone());
+            txn.absent(&key).put(key, encode_shard(shard))
+        })
+    }
+}

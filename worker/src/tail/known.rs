@@ -1,0 +1,69 @@
+//! Which subtables a tail need not look up: those of the plan, and those that the task does not take.
+//!
+//! Of each name only a hash is kept: sixteen bytes, so that a million of them fit, and too many for two names to meet.
+
+use std::collections::BTreeMap;
+
+use tdferry_proto::v1;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::lease::{Attempt, Ended, Worked};
+
+/// What is known of a subtable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Is {
+    /// In the plan: its rows are taken.
+    Planned,
+    /// The task's options leave it out.
+    LeftOut,
+    /// The target lacks it and this task creates nothing: its rows wait in the source.
+    Awaited,
+}
+
+/// Subtables by the hash of their names.
+#[derive(Debug, Default)]
+pub(super) struct Known(BTreeMap<u128, Is>);
+
+impl Known {
+    /// Those of the tail's stable that are in the plan.
+    pub(super) async fn of_plan(attempt: &Attempt) -> Worked<Self> {
+        let mut known = Self::default();
+        if attempt.claimed.stable.is_empty() {
+            return Ok(known);
+        }
+        let mut after = None;
+        loop {
+            let key = Some(attempt.claimed.lease.key.clone().into());
+            let answer = attempt.session.client.names(v1::NamesRequest { key, after }).await;
+            let answer = answer.map_err(|error| Ended::at_coordinator(&error))?;
+            answer.names.iter().for_each(|name| known.set(name, Is::Planned));
+            after = answer.group;
+            if after.is_none() {
+                return Ok(known);
+            }
+            attempt.go_on()?;
+        }
+    }
+
+    pub(super) fn of(&self, name: &str) -> Option<Is> {
+        self.0.get(&hash(name)).copied()
+    }
+
+    pub(super) fn set(&mut self, name: &str, is: Is) {
+        self.0.insert(hash(name), is);
+    }
+
+    /// What was awaited is looked for anew.
+    pub(super) fn forget_awaited(&mut self) {
+        self.0.retain(|_, is| *is != Is::Awaited);
+    }
+
+    /// How many, whatever is known of them.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn hash(name: &str) -> u128 {
+    xxh3_128(name.as_bytes())
+}

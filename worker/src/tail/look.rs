@@ -1,0 +1,76 @@
+//! What a tail looks at besides rows, each at its own pace: new subtables, the source's clock, its newest row.
+
+use tdferry_common::port::{Side, Tables};
+use tokio::time::Instant;
+
+use super::Tail;
+use crate::lease::{Attempt, Worked};
+
+/// Subtables are counted at each look and listed at each so manieth, since one may go while another comes.
+const LOOKS_A_LISTING: u32 = 12;
+
+/// When each is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looks {
+    subtables: Instant,
+    /// Looks since the last listing.
+    counted: u32,
+    clock: Instant,
+}
+
+impl Looks {
+    pub(super) fn new(attempt: &Attempt) -> Self {
+        let now = Instant::now();
+        Self { subtables: now + attempt.spec.options.schema_polling_interval, counted: 0, clock: now }
+    }
+}
+
+impl Tail {
+    /// Looks at whatever is due.
+    pub(super) async fn look(&mut self) -> Worked<()> {
+        let now = Instant::now();
+        if now >= self.looks.clock {
+            self.looks.clock = now + self.attempt.session.timing.heartbeat;
+            self.clock.set(&self.attempt, self.source.as_ref()).await?;
+            self.newest().await?;
+        }
+        if now >= self.looks.subtables && !self.attempt.claimed.stable.is_empty() {
+            self.looks.subtables = now + self.options().schema_polling_interval;
+            self.subtables().await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the source's newest row, which is what the watermark is behind.
+    async fn newest(&self) -> Worked<()> {
+        let Self { attempt, source, .. } = self;
+        let stable = attempt.claimed.stable.as_str();
+        let ask = |tables| async move {
+            attempt.ask("asking for the newest row", Side::Source, || source.newest(tables)).await
+        };
+        let newest = if stable.is_empty() {
+            let mut newest = None;
+            for name in attempt.claimed.shard_names() {
+                newest = newest.max(ask(Tables::One { name }).await?);
+            }
+            newest
+        } else {
+            ask(Tables::All { stable }).await?
+        };
+        attempt.ledger.advance(|_, totals| totals.newest = newest.or(totals.newest));
+        Ok(())
+    }
+
+    /// Meets what is new. A stable that has as many subtables as are known is listed only now and then.
+    async fn subtables(&mut self) -> Worked<()> {
+        self.looks.counted += 1;
+        let census = self.attempt.ask("counting subtables", Side::Source, || self.source.census()).await?;
+        let there = census.stables.get(&self.attempt.claimed.stable).copied();
+        let known = u64::try_from(self.known.len()).unwrap_or(u64::MAX);
+        if there != Some(known) || self.looks.counted >= LOOKS_A_LISTING {
+            self.looks.counted = 0;
+            self.meet_all().await?;
+        }
+        Ok(())
+    }
+}

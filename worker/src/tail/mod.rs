@@ -1,0 +1,139 @@
+//! The tail shard: follows a stable, whatever subtables it gets, or a pack of normal tables, from a moment on.
+//!
+//! It polls what lies between its watermark and a little before now, and goes on for ever. What is before the watermark
+//! is in the target; what comes there late is found by counting. It creates subtables that are new and has them added
+//! to the plan, with a shard that copies what they held before, in one transaction with the watermark.
+
+mod clock;
+mod known;
+mod look;
+mod meet;
+mod pace;
+mod take;
+
+use std::sync::Arc;
+
+use tdferry_common::options::Options;
+use tdferry_common::port::{Sink, Source};
+use tdferry_common::time::{Period, Precision};
+use tokio::time::Instant;
+
+use crate::copy::Writer;
+use crate::filter::Filter;
+use crate::lease::{Attempt, Finish, Worked};
+use crate::structure::Layout;
+use clock::SourceClock;
+use known::Known;
+use look::Looks;
+use pace::Stride;
+
+/// What following needs besides the attempt.
+struct Tail {
+    attempt: Arc<Attempt>,
+    source: Arc<dyn Source>,
+    sink: Arc<dyn Sink>,
+    layout: Layout,
+    writer: Writer,
+    filter: Filter,
+    precision: Precision,
+    clock: SourceClock,
+    /// The subtables that are in the plan.
+    known: Known,
+    stride: Stride,
+    /// Everything before it is in the target; the ledger may lag behind it while nothing comes.
+    watermark: i64,
+    /// When the ledger last heard of it.
+    entered: Instant,
+    looks: Looks,
+    is_live: bool,
+}
+
+/// Follows until a drain is ordered.
+pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
+    let mut tail = Tail::begin(attempt).await?;
+    tail.meet_all().await?;
+    tail.once_more().await?;
+    loop {
+        tail.attempt.go_on()?;
+        tail.look().await?;
+        let next = Instant::now() + tail.options().interval;
+        if tail.poll().await? {
+            tail.rest(next).await?;
+        }
+    }
+}
+
+impl Tail {
+    async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
+        let (source, sink) = (attempt.source().await?, attempt.sink().await?);
+        let both = attempt.session.structures.both(&attempt, source.as_ref(), sink.as_ref()).await?;
+        let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
+        let precision = both.source.precision;
+        let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
+        let clock = SourceClock::ask(&attempt, source.as_ref(), precision).await?;
+        let known = Known::of_plan(&attempt).await?;
+        let watermark = attempt.ledger.entry().offset.next;
+        Ok(Self {
+            source,
+            sink,
+            layout,
+            writer,
+            filter: Filter::new(&attempt.spec.options),
+            precision,
+            clock,
+            known,
+            stride: Stride::new(precision),
+            watermark,
+            entered: Instant::now(),
+            looks: Looks::new(&attempt),
+            is_live: false,
+            attempt,
+        })
+    }
+
+    fn options(&self) -> &Options {
+        &self.attempt.spec.options
+    }
+
+    /// Reads the next period up to a little before now; whether that was all there is.
+    async fn poll(&mut self) -> Worked<bool> {
+        let until = self.clock.now().saturating_sub(self.precision.units(self.options().excursion));
+        let until = until.min(self.attempt.shard().period.to);
+        if until <= self.watermark {
+            return Ok(true);
+        }
+        let to = until.min(self.watermark.saturating_add(self.stride.units()));
+        let taken = self.take(Period { from: self.watermark, to }).await?;
+        self.stride.took(taken.read);
+        self.watermark = to;
+        self.enter(taken);
+        let caught_up = to == until;
+        if caught_up && !self.is_live {
+            self.is_live = true;
+            tracing::info!(watermark = to, "tail is live");
+        }
+        Ok(caught_up)
+    }
+
+    /// Until the next poll is due, or a drain is ordered.
+    async fn rest(&self, next: Instant) -> Worked<()> {
+        tokio::select! {
+            biased;
+            () = self.attempt.drained() => self.attempt.go_on(),
+            () = tokio::time::sleep_until(next) => Ok(()),
+        }
+    }
+
+    /// What the last holder read last is read once more: it may have been written to after that holder was lost, by a
+    /// write of its own that came late, or without columns that were added meanwhile.
+    async fn once_more(&mut self) -> Worked<()> {
+        let begin = self.attempt.shard().period.from;
+        let again = self.attempt.session.timing.handover_grace + self.options().schema_polling_interval * 2;
+        let from = self.watermark.saturating_sub(self.precision.units(again)).max(begin);
+        if from < self.watermark {
+            let taken = self.take(Period { from, to: self.watermark }).await?;
+            tracing::info!(rows = taken.read, "what was read before the handover is read once more");
+        }
+        Ok(())
+    }
+}
