@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::batch::{Block, TableRuns, TagRow};
-use crate::schema::{Column, Database, Extent, NormalTable, Stable};
+use crate::schema::{Census, Column, Database, Extent, NormalTable, Stable};
 use crate::server::Server;
 use crate::spec::Spec;
 use crate::time::{Period, Precision};
@@ -172,9 +172,14 @@ pub struct Subtable {
     pub extent: Option<Extent>,
 }
 
-/// What names a set of tables in one query: subtables of a stable, or one table by itself.
+/// What names a set of tables in one query: subtables of a stable, all or some, or one table by itself.
 #[derive(Debug, Clone, Copy)]
 pub enum Tables<'a> {
+    /// Every subtable that this stable has at that moment.
+    All {
+        /// The stable's name.
+        stable: &'a str,
+    },
     /// These subtables of this stable.
     Of {
         /// The stable's name.
@@ -215,11 +220,25 @@ pub trait Rows: Send + Sync {
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>>;
 
+    /// The rows that all subtables of a stable have in a period, asked for at once. A table's rows may come in several
+    /// runs, ascending over all of them; else as [`Self::read_many`].
+    fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>>;
+
     /// Rows of these tables in a period.
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64>;
 
     /// The same for each table by itself; tables without rows may be left out.
     async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>>;
+
+    /// Rows of these tables in a period, by the start of the bucket of time that they lie in: a multiple of `bucket`,
+    /// which is some whole seconds in units of the database. Empty buckets are left out; of one that the period cuts,
+    /// only the rows inside of the period count.
+    async fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>>;
 }
 
 /// A 2.x database that is read. Never written to.
@@ -250,6 +269,12 @@ pub trait Source: Rows {
 
     /// How much a normal table holds.
     async fn table_extent(&self, table: &str) -> PortResult<Extent>;
+
+    /// The greatest timestamp of any row of these tables, whatever rows the task leaves out; `None` where there is none.
+    async fn newest(&self, tables: Tables<'_>) -> PortResult<Option<i64>>;
+
+    /// How many tables there are, cheaply enough to be asked again and again.
+    async fn census(&self) -> PortResult<Census>;
 
     /// A stable's subtables in pages, each name once. `exact` asks for the extent of each where that is cheap.
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>>;

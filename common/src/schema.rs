@@ -1,5 +1,7 @@
 //! What a source holds besides rows: databases with their options, stables, columns, tags.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::{Period, Precision};
@@ -146,7 +148,7 @@ pub struct Database {
     /// What one unit of its timestamps is.
     pub precision: Precision,
     /// Every option by the name the server gave it, such as `keep`, `days`, `cachelast`.
-    pub options: std::collections::BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
 }
 
 /// How much a stable or table holds, as cheaply as it could be learnt.
@@ -163,6 +165,15 @@ pub struct Extent {
 impl Extent {
     /// Nothing in it.
     pub const EMPTY: Self = Self { rows: 0, period: None, exact: true };
+}
+
+/// How many tables a database has: what changes where one is created or dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Subtables by their stable.
+    pub stables: BTreeMap<String, u64>,
+    /// Tables without a stable.
+    pub normal: u64,
 }
 
 #[cfg(test)]

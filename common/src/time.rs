@@ -90,6 +90,11 @@ impl Precision {
         Period { from: first(period.from), to: first(period.to) }
     }
 
+    /// How many seconds so many units are; `None` unless they are whole ones, and more than none.
+    pub const fn whole_seconds(self, units: i64) -> Option<i64> {
+        if units > 0 && units % self.per_second() == 0 { Some(units / self.per_second()) } else { None }
+    }
+
     /// Wall time in milliseconds, rounded down.
     pub const fn to_unix_millis(self, units: i64) -> i64 {
         units.div_euclid(self.per_second() / 1_000)
@@ -154,6 +159,12 @@ impl Period {
     pub fn starting_at(self, units: i64) -> Self {
         let from = units.clamp(self.from, self.to);
         Self { from, to: self.to }
+    }
+
+    /// Where the stretch that a moment lies in starts, of those `units` long that one after another start at 1970; the
+    /// least number there is where it would start before that.
+    pub const fn bucket(units: i64, moment: i64) -> i64 {
+        moment.saturating_sub(moment.rem_euclid(units))
     }
 
     /// Cuts into `n` neighbours of nearly equal length that tile it; fewer where it is too short for `n`.

@@ -3,6 +3,7 @@
 //! The only place that names the crate. What it answers is turned at once into [`Block`](crate::batch::Block)s
 //! and [`PortError`](crate::port::PortError)s; nothing above knows which way a row travelled.
 
+mod buckets;
 mod catalog;
 mod conn;
 mod connector;

@@ -10,7 +10,7 @@ use super::pool::Pool;
 use super::rows::text;
 use super::sql::{self, Names};
 use crate::batch::{Block, TableRuns, TagRow};
-use crate::port::{PortError, PortResult};
+use crate::port::{PortError, PortResult, Side};
 use crate::schema::{Column, Stable};
 use crate::time::Period;
 
@@ -53,6 +53,18 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// Those of all subtables.
+    pub(super) fn read_all(self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
+        let (pool, side) = (self.pool, self.pool.side());
+        let (database, condition) = (self.database, self.condition);
+        blocks(pool, move |names| {
+            let within = within(names, stable, period);
+            format!("{}{}", select(names, database, stable), sql::filter(&[&within, &condition]))
+        })
+        .map(move |block| runs(side, block))
+        .boxed()
+    }
+
     /// Those of many subtables.
     pub(super) fn read_many(
         self,
@@ -61,29 +73,35 @@ impl<'a> Reading<'a> {
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
         let Self { pool, database, condition, most_bytes } = self;
-        let select = move |names: Names| {
-            let columns = names.list(&stable.columns);
-            format!("select tbname,{columns} from {}", names.path(database, &stable.name))
-        };
-        let within = move |names: Names| {
-            stable.columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default()
-        };
         // backticks only make it longer
-        let rest = select(Names::Quoted).len() + within(Names::Quoted).len() + condition.len() + 32;
+        let (longest, quoted) = (Names::Quoted, select(Names::Quoted, database, stable));
+        let rest = quoted.len() + within(longest, stable, period).len() + condition.len() + 32;
         let side = pool.side();
         stream::iter(sql::pieces(names, rest, most_bytes))
             .flat_map(move |piece| {
                 let (named, condition) = (sql::named(&names[piece]), condition.clone());
                 blocks(pool, move |names| {
-                    format!("{}{}", select(names), sql::filter(&[&named, &within(names), &condition]))
+                    let within = within(names, stable, period);
+                    let filter = sql::filter(&[&named, &within, &condition]);
+                    format!("{}{filter}", select(names, database, stable))
                 })
             })
-            .map(move |block| {
-                let invalid = |message: String| PortError::Invalid { side, message };
-                TableRuns::from_named(block?).map_err(|bad| invalid(format!("reading many subtables: {bad}")))
-            })
+            .map(move |block| runs(side, block))
             .boxed()
     }
+}
+
+fn select(names: Names, database: &str, stable: &Stable) -> String {
+    format!("select tbname,{} from {}", names.list(&stable.columns), names.path(database, &stable.name))
+}
+
+fn within(names: Names, stable: &Stable, period: Period) -> String {
+    stable.columns.first().map(|first| names.within(&first.name, period)).unwrap_or_default()
+}
+
+fn runs(side: Side, block: PortResult<Block>) -> PortResult<TableRuns> {
+    let invalid = |message: String| PortError::Invalid { side, message };
+    TableRuns::from_named(block?).map_err(|bad| invalid(format!("reading many subtables: {bad}")))
 }
 
 /// What `select` answers for these subtables: their names, then their tags.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
+use super::buckets;
 use super::catalog::{self, describe};
 use super::conn::Conn;
 use super::errors::{Failure, may_be_stale};
@@ -90,7 +91,7 @@ impl TdSink {
         period: Period,
     ) -> PortResult<Vec<Table>> {
         let (table, names) = match tables {
-            Tables::One { name } => (name, None),
+            Tables::All { stable: name } | Tables::One { name } => (name, None),
             Tables::Of { stable, names } => (stable, Some(names)),
         };
         let path = NAMES.path(&self.database, table);
@@ -105,14 +106,19 @@ impl TdSink {
         Ok(answers)
     }
 
-    /// Timestamps are whole numbers on their way: in the wrong unit they would be other moments.
-    async fn check_precision(&self, block: &Block) -> PortResult<()> {
+    /// The unit of the database, asked for once.
+    async fn precision(&self) -> PortResult<Precision> {
         let ask = async || -> PortResult<Precision> {
             let missing =
                 || PortError::Missing { side: SIDE, message: format!("database `{}`", self.database) };
             Ok(self.database().await?.ok_or_else(missing)?.precision)
         };
-        let own = *self.precision.get_or_try_init(ask).await?;
+        self.precision.get_or_try_init(ask).await.copied()
+    }
+
+    /// Timestamps are whole numbers on their way: in the wrong unit they would be other moments.
+    async fn check_precision(&self, block: &Block) -> PortResult<()> {
+        let own = self.precision().await?;
         if own == block.precision() {
             return Ok(());
         }
@@ -184,6 +190,10 @@ impl Rows for TdSink {
         self.reading().read_many(stable, names, period)
     }
 
+    fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
+        self.reading().read_all(stable, period)
+    }
+
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
         let answers = self.counts("count(*)", "", tables, period).await?;
         Ok(answers.iter().map(|answer| unsigned(answer.single())).sum())
@@ -202,6 +212,17 @@ impl Rows for TdSink {
             }
         }
         Ok(counts)
+    }
+
+    async fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        let windows = buckets::windows(SIDE, self.precision().await?, bucket)?;
+        let answers = self.counts("_wstart, count(*)", &windows, tables, period).await?;
+        buckets::counts(SIDE, bucket, &answers)
     }
 }
 

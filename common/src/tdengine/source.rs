@@ -6,19 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::sync::OnceCell;
 
+use super::buckets;
 use super::catalog::{self, describe};
 use super::pool::Pool;
 use super::reading::{self, Reading, blocks, tag_rows};
-use super::rows::{Table, number, table, text};
+use super::rows::{Record, Table, number, table, text};
 use super::server;
 use super::sql::{self, Names};
 use crate::batch::{Block, TableRuns, TagRow};
 use crate::options::RowFilter;
 use crate::port::{PortError, PortResult, Rows, Side, Source, Subtable, Tables};
-use crate::schema::{Column, Database, Extent, NormalTable, Stable};
+use crate::schema::{Census, Column, Database, Extent, NormalTable, Stable};
 use crate::server::Server;
-use crate::time::Period;
+use crate::time::{Period, Precision};
 
 const SIDE: Side = Side::Source;
 
@@ -28,13 +30,15 @@ pub(super) struct TdSource {
     database: String,
     /// Which rows are read and counted; extents are of all.
     filter: RowFilter,
+    precision: OnceCell<Precision>,
     /// Names of first columns by table: conditions on time need them.
     time_columns: Mutex<BTreeMap<String, String>>,
 }
 
 impl TdSource {
     pub(super) fn new(pool: Arc<Pool>, database: &str, filter: RowFilter) -> Self {
-        Self { pool, database: database.to_owned(), filter, time_columns: Mutex::default() }
+        let (precision, time_columns) = (OnceCell::new(), Mutex::default());
+        Self { pool, database: database.to_owned(), filter, precision, time_columns }
     }
 
     /// The condition on a table's rows, as part of a longer one; empty where all are read.
@@ -92,16 +96,23 @@ impl TdSource {
         }
     }
 
-    /// Whether the database counts as many tables as its stables count subtables. Its own counts are exact (measured
-    /// on 2.7.0, after drops and a restart), and `show tables` comes in pages of a hundred. Asked for before and
-    /// after, since a table may come between the two questions; a server that does not count is not believed.
+    /// Whether the database counts as many tables as its stables count subtables: `show tables` comes in pages of a
+    /// hundred. Asked for before and after, since a table may come between the two questions; a server that does not
+    /// count is not believed.
     async fn has_only_subtables(&self) -> PortResult<bool> {
         let before = self.table_count().await?;
-        let stables = self.answer(&self.show("stables").await?).await?;
-        let counts: Option<Vec<i64>> = stables.records().map(|stable| stable.number(&["tables"])).collect();
+        let stables = self.subtable_counts().await?;
         let after = self.table_count().await?;
-        let subtables = counts.map(|counts| counts.iter().sum::<i64>());
+        let subtables = stables.map(|counts| counts.values().sum::<i64>());
         Ok(before.is_some() && before == after && after == subtables)
+    }
+
+    /// How many subtables each stable has; `None` where the server does not tell. Its counts are exact (measured on
+    /// 2.7.0, after drops and a restart).
+    async fn subtable_counts(&self) -> PortResult<Option<BTreeMap<String, i64>>> {
+        let stables = self.answer(&self.show("stables").await?).await?;
+        let count = |stable: Record| Some((stable.text(&["name", "stable_name"])?, stable.number(&["tables"])?));
+        Ok(stables.records().map(count).collect())
     }
 
     /// How many tables the server says the database has.
@@ -130,7 +141,7 @@ impl TdSource {
         Ok(answer.rows.iter().filter_map(named).collect())
     }
 
-    /// Counts, one query for each piece of names that fits.
+    /// Counts of the rows that are taken, one query for each piece of names that fits.
     async fn counts(
         &self,
         what: &str,
@@ -138,21 +149,38 @@ impl TdSource {
         tables: Tables<'_>,
         period: Period,
     ) -> PortResult<Vec<Table>> {
-        let (table, names) = match tables {
-            Tables::One { name } => (name, None),
-            Tables::Of { stable, names } => (stable, Some(names)),
-        };
+        let table = whose(tables);
         let within = self.names().await?.within(&self.time_column(table).await?, period);
-        let path = self.path(table).await?;
-        let condition = self.condition(table);
-        let filter = |named: &str| sql::filter(&[named, &within, &condition]);
-        let ask = |named: &str| format!("select {what} from {path}{}{group}", filter(named));
-        let Some(names) = names else { return Ok(vec![self.answer(&ask("")).await?]) };
+        self.select(what, &[&within, &self.condition(table)], tables, group).await
+    }
+
+    /// What there is of these tables' rows for which all conditions hold, likewise.
+    async fn select(
+        &self,
+        what: &str,
+        conditions: &[&str],
+        tables: Tables<'_>,
+        group: &str,
+    ) -> PortResult<Vec<Table>> {
+        let path = self.path(whose(tables)).await?;
+        let ask = |named: &str| {
+            let filter = sql::filter(&[&[named], conditions].concat());
+            format!("select {what} from {path}{filter}{group}")
+        };
+        let Tables::Of { names, .. } = tables else { return Ok(vec![self.answer(&ask("")).await?]) };
         let mut answers = Vec::new();
         for piece in sql::pieces(names, ask("").len() + 32, sql::SHORT_SQL) {
             answers.push(self.answer(&ask(&sql::named(&names[piece]))).await?);
         }
         Ok(answers)
+    }
+}
+
+/// The stable or table whose columns they have.
+fn whose(tables: Tables<'_>) -> &str {
+    match tables {
+        Tables::All { stable } | Tables::Of { stable, .. } => stable,
+        Tables::One { name } => name,
     }
 }
 
@@ -198,6 +226,10 @@ impl Rows for TdSource {
         self.reading(&stable.name).read_many(stable, names, period)
     }
 
+    fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
+        self.reading(&stable.name).read_all(stable, period)
+    }
+
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
         let answers = self.counts("count(*)", "", tables, period).await?;
         // over nothing 2.x answers no row at all
@@ -211,6 +243,18 @@ impl Rows for TdSource {
         let answers = self.counts("count(*)", " group by tbname", tables, period).await?;
         let named = |row: &Vec<crate::batch::Value>| Some((text(row.get(1)?)?, unsigned(row.first())));
         Ok(answers.iter().flat_map(|answer| answer.rows.iter().filter_map(named)).collect())
+    }
+
+    async fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        let ask = async || self.database().await.map(|database| database.precision);
+        let windows = buckets::windows(SIDE, *self.precision.get_or_try_init(ask).await?, bucket)?;
+        // 2.x puts the start of a window in front by itself
+        buckets::counts(SIDE, bucket, &self.counts("count(*)", &windows, tables, period).await?)
     }
 }
 
@@ -304,6 +348,26 @@ impl Source for TdSource {
 
     async fn table_extent(&self, table: &str) -> PortResult<Extent> {
         self.extent(table).await
+    }
+
+    async fn newest(&self, tables: Tables<'_>) -> PortResult<Option<i64>> {
+        let ts = self.names().await?.ident(&self.time_column(whose(tables)).await?);
+        let answers = self.select(&format!("last_row({ts})"), &[], tables, "").await?;
+        Ok(answers.iter().filter_map(|answer| answer.single().and_then(number)).max())
+    }
+
+    async fn census(&self) -> PortResult<Census> {
+        let silent = |what: &str| PortError::Invalid {
+            side: SIDE,
+            message: format!("`show {what}` tells no number of tables; is the source a 2.x server?"),
+        };
+        let all = self.table_count().await?.ok_or_else(|| silent("databases"))?;
+        let counts = self.subtable_counts().await?.ok_or_else(|| silent("stables"))?;
+        // a table that came between the two questions is no normal one; the next census has it
+        let normal = all.saturating_sub(counts.values().sum());
+        let positive = |count: i64| u64::try_from(count).unwrap_or(0);
+        let stables = counts.into_iter().map(|(name, count)| (name, positive(count))).collect();
+        Ok(Census { stables, normal: positive(normal) })
     }
 
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>> {

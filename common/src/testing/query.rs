@@ -8,7 +8,7 @@ use super::database::MemTable;
 use super::server::State;
 use crate::batch::{Block, BlockBuilder, Run, TableRuns, Value};
 use crate::port::{PortResult, Tables};
-use crate::schema::{Column, NormalTable, Stable};
+use crate::schema::{Census, Column, NormalTable, Stable};
 use crate::time::Period;
 
 impl State {
@@ -38,20 +38,68 @@ impl State {
         Ok(self.database()?.subtables_of(stable).filter(|(name, _)| wanted.contains(name)).collect())
     }
 
+    /// The tables that are meant, by name.
+    pub(super) fn selected(&self, tables: Tables<'_>) -> PortResult<Vec<(&String, &MemTable)>> {
+        match tables {
+            Tables::All { stable } => {
+                self.stable(stable)?;
+                Ok(self.database()?.subtables_of(stable).collect())
+            }
+            Tables::Of { stable, names } => self.subtables(stable, names),
+            Tables::One { name } => {
+                self.table(name)?;
+                Ok(self.database()?.tables.get_key_value(name).into_iter().collect())
+            }
+        }
+    }
+
     pub(super) fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
-        // As on the real ones, rows outside KEEP are not seen.
-        let period = period.intersect(self.limits.keep);
+        let period = self.seen(period);
         let count = |table: &MemTable| u64::try_from(table.rows_in(period).count()).unwrap_or(u64::MAX);
-        let mut counts: BTreeMap<String, u64> = match tables {
-            Tables::One { name } => BTreeMap::from([(name.to_owned(), count(self.table(name)?))]),
-            Tables::Of { stable, names } => self
-                .subtables(stable, names)?
-                .into_iter()
-                .map(|(name, table)| (name.clone(), count(table)))
-                .collect(),
-        };
-        counts.retain(|_, rows| *rows > 0);
+        let counts = self.selected(tables)?.into_iter().map(|(name, table)| (name.clone(), count(table)));
+        Ok(counts.filter(|(_, rows)| *rows > 0).collect())
+    }
+
+    pub(super) fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        let precision = self.database()?.database.precision;
+        if precision.whole_seconds(bucket).is_none() {
+            return Err(self.invalid(format!("a bucket of {bucket} {precision} is no whole seconds")));
+        }
+        let mut counts = BTreeMap::new();
+        for (_, table) in self.selected(tables)? {
+            for (ts, _) in table.rows_in(self.seen(period)) {
+                *counts.entry(Period::bucket(bucket, *ts)).or_default() += 1;
+            }
+        }
         Ok(counts)
+    }
+
+    pub(super) fn newest(&self, tables: Tables<'_>) -> PortResult<Option<i64>> {
+        let last = |(_, table): (_, &MemTable)| table.rows_in(self.limits.keep).map(|(ts, _)| *ts).last();
+        Ok(self.selected(tables)?.into_iter().filter_map(last).max())
+    }
+
+    pub(super) fn census(&self) -> PortResult<Census> {
+        let database = self.database()?;
+        let stables = database.stables.keys().map(|name| (name.clone(), 0)).collect();
+        let mut census = Census { stables, normal: 0 };
+        for table in database.tables.values() {
+            match &table.stable {
+                Some(stable) => *census.stables.entry(stable.clone()).or_default() += 1,
+                None => census.normal += 1,
+            }
+        }
+        Ok(census)
+    }
+
+    /// As on the real ones, rows outside KEEP are not seen.
+    fn seen(&self, period: Period) -> Period {
+        period.intersect(self.limits.keep)
     }
 
     pub(super) fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
@@ -153,7 +201,7 @@ impl Page {
         let places = places(state, name, table, &self.columns)?;
         let first = self.builder.rows();
         let mut rest = None;
-        for (ts, row) in table.rows_in(period.intersect(state.limits.keep)) {
+        for (ts, row) in table.rows_in(state.seen(period)) {
             if self.is_full() {
                 rest = Some(*ts);
                 break;

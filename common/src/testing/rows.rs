@@ -49,6 +49,14 @@ macro_rules! rows {
                 self.server.read_many(stable, names, period)
             }
 
+            fn read_all<'a>(
+                &'a self,
+                stable: &'a Stable,
+                period: Period,
+            ) -> BoxStream<'a, PortResult<TableRuns>> {
+                self.server.read_all(stable, period)
+            }
+
             async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
                 self.server.call(Call::Count, |state| state.count(tables, period)).await
             }
@@ -59,6 +67,16 @@ macro_rules! rows {
                 period: Period,
             ) -> PortResult<BTreeMap<String, u64>> {
                 self.server.call(Call::CountEach, |state| state.count_each(tables, period)).await
+            }
+
+            async fn count_buckets(
+                &self,
+                tables: Tables<'_>,
+                period: Period,
+                bucket: i64,
+            ) -> PortResult<BTreeMap<i64, u64>> {
+                let count = |state: &mut State| state.count_buckets(tables, period, bucket);
+                self.server.call(Call::CountBuckets, count).await
             }
         }
     };
@@ -120,14 +138,46 @@ impl MemServer {
         stream::try_unfold(Flow::new(self, Call::ReadMany, start), next_block).boxed()
     }
 
-    /// The tables of a grouped read in an order of their own, as a real server answers them by its vnodes.
+    /// Of the tables that there are when the first block is asked for, as a real server answers it.
+    fn read_all<'a>(
+        self: &'a Arc<Self>,
+        stable: &'a Stable,
+        period: Period,
+    ) -> BoxStream<'a, PortResult<TableRuns>> {
+        let columns: Arc<[Column]> = stable.columns.clone().into();
+        let next_block = move |mut blocks: Flow<(Option<Vec<String>>, Cursor)>| {
+            let columns = Arc::clone(&columns);
+            async move {
+                blocks.step().await?;
+                let order = match blocks.at.0.take() {
+                    Some(order) => order,
+                    None => blocks.server.whole_order(stable)?,
+                };
+                let (rows, next) = blocks.server.lock().runs_block(&columns, &order, blocks.at.1, period)?;
+                blocks.at = (Some(order), next);
+                if rows.rows() == 0 { blocks.end() } else { Ok(Some((rows, blocks))) }
+            }
+        };
+        let start = (None, Cursor { table: 0, next: period.from });
+        stream::try_unfold(Flow::new(self, Call::ReadAll, start), next_block).boxed()
+    }
+
     fn reading_order(&self, stable: &Stable, names: &[String]) -> PortResult<Vec<String>> {
         let state = self.lock();
-        let found = state.subtables(&stable.name, names)?;
-        let mut order: Vec<String> = found.into_iter().map(|(name, _)| name.clone()).collect();
-        order.sort_by_key(|name| xxh3_64(name.as_bytes()));
-        Ok(order)
+        Ok(in_order(state.subtables(&stable.name, names)?.into_iter().map(|(name, _)| name)))
     }
+
+    fn whole_order(&self, stable: &Stable) -> PortResult<Vec<String>> {
+        let state = self.lock();
+        Ok(in_order(state.selected(Tables::All { stable: &stable.name })?.into_iter().map(|(name, _)| name)))
+    }
+}
+
+/// The tables of a grouped read in an order of their own, as a real server answers them by its vnodes.
+fn in_order<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut order: Vec<String> = names.cloned().collect();
+    order.sort_by_key(|name| xxh3_64(name.as_bytes()));
+    order
 }
 
 /// A stream on its way: where its next item starts, and the fault that will end it.

@@ -162,7 +162,7 @@ impl MemServer {
         }
         match (due.fault, call) {
             (Fault::After | Fault::Delay, _)
-            | (Fault::Cut, Call::Read | Call::ReadMany | Call::Subtables) => Ok(Some(due)),
+            | (Fault::Cut, Call::Read | Call::ReadMany | Call::ReadAll | Call::Subtables) => Ok(Some(due)),
             (Fault::TooLarge, Call::Write | Call::WriteMany) => {
                 Err(self.lock().too_large("by a planned fault"))
             }

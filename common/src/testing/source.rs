@@ -11,8 +11,8 @@ use super::database::sum_extents;
 use super::rows::Flow;
 use super::server::MemServer;
 use crate::batch::TagRow;
-use crate::port::{PortResult, Source, Subtable};
-use crate::schema::{Database, Extent, NormalTable, Stable};
+use crate::port::{PortResult, Source, Subtable, Tables};
+use crate::schema::{Census, Database, Extent, NormalTable, Stable};
 
 /// What it says it is.
 const VERSION: &str = "2.6.0.34";
@@ -62,6 +62,14 @@ impl Source for MemSource {
 
     async fn table_extent(&self, table: &str) -> PortResult<Extent> {
         self.server.call(Call::Extent, |state| Ok(state.table(table)?.extent())).await
+    }
+
+    async fn newest(&self, tables: Tables<'_>) -> PortResult<Option<i64>> {
+        self.server.call(Call::Newest, |state| state.newest(tables)).await
+    }
+
+    async fn census(&self) -> PortResult<Census> {
+        self.server.call(Call::Census, |state| state.census()).await
     }
 
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>> {
