@@ -2,7 +2,7 @@
 //!
 //! It is asked for once for all leases of a task that begin at about the same time, and kept for a short while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::lease::{Attempt, Ended, Worked};
 use crate::mapping::Mapping;
-use crate::target::{self, Mismatch, Of};
+use crate::target::{self, Mismatch, NORMAL_TABLE, Of};
 
 /// Long enough that a burst of small shards asks once, short enough that a change is seen by those that follow.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -98,6 +98,37 @@ impl Structures {
         source: &dyn Source,
         sink: &dyn Sink,
     ) -> Worked<Layout> {
+        let (layout, mismatches) = self.held(attempt, source, sink).await?;
+        self.settled(attempt, mismatches)?;
+        Ok(layout)
+    }
+
+    /// The same for who compares: normal tables that the target lacks are told by the source's names, and fail nothing.
+    pub(crate) async fn layout_to_compare(
+        &self,
+        attempt: &Attempt,
+        source: &dyn Source,
+        sink: &dyn Sink,
+    ) -> Worked<(Layout, BTreeSet<String>)> {
+        let (layout, mismatches) = self.held(attempt, source, sink).await?;
+        let (lacking, others): (Vec<_>, Vec<_>) =
+            mismatches.into_iter().partition(|mismatch| mismatch.lacking_normal_table().is_some());
+        self.settled(attempt, others)?;
+        let mapping = attempt.mapping();
+        let lacks = |name: &&String| {
+            let target = mapping.table("", name);
+            lacking.iter().any(|one| one.lacking_normal_table() == Some(target.as_str()))
+        };
+        let names = attempt.claimed.shard_names();
+        Ok((layout, if lacking.is_empty() { BTreeSet::new() } else { names.iter().filter(lacks).cloned().collect() }))
+    }
+
+    async fn held(
+        &self,
+        attempt: &Attempt,
+        source: &dyn Source,
+        sink: &dyn Sink,
+    ) -> Worked<(Layout, Vec<Mismatch>)> {
         let both = self.both(attempt, source, sink).await?;
         let database = both.target.as_ref().ok_or_else(|| no_database(attempt))?;
         let mut mismatches: Vec<_> = target::hold_precision(&both.source, database).into_iter().collect();
@@ -106,9 +137,13 @@ impl Structures {
         } else {
             stable_layout(&both, &attempt.claimed.stable, &mut mismatches)?
         };
+        Ok((layout, mismatches))
+    }
+
+    fn settled(&self, attempt: &Attempt, mismatches: Vec<Mismatch>) -> Worked<()> {
         let mismatches = target::unsettled(mismatches, &attempt.spec.options);
         if mismatches.is_empty() {
-            return Ok(layout);
+            return Ok(());
         }
         self.forget(attempt);
         Err(Ended::Failed(target::in_words(&mismatches)))
@@ -210,7 +245,7 @@ pub(crate) async fn hold_normal(
         for table in some {
             let NormalTable { name, columns } = mapping.target_table(table);
             mismatches.extend(match found.get(table.name.as_str()) {
-                None => vec![Mismatch::NoTable { kind: "normal table", table: name }],
+                None => vec![Mismatch::NoTable { kind: NORMAL_TABLE, table: name }],
                 Some(there) => target::hold_columns(&name, Of::Column, &columns, &there.columns),
             });
         }

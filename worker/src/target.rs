@@ -8,6 +8,9 @@ use std::fmt;
 use tdferry_common::options::Options;
 use tdferry_common::schema::{Column, DataType, Database};
 
+/// What a table without a stable is called.
+pub(crate) const NORMAL_TABLE: &str = "normal table";
+
 /// What a difference is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Of {
@@ -61,6 +64,14 @@ impl fmt::Display for Mismatch {
 }
 
 impl Mismatch {
+    /// The target's name of a normal table that it lacks: who compares tells of it, and whoever repairs creates it.
+    pub(crate) fn lacking_normal_table(&self) -> Option<&str> {
+        match self {
+            Self::NoTable { kind, table } if *kind == NORMAL_TABLE => Some(table),
+            _ => None,
+        }
+    }
+
     /// Whether it is nothing but a column that is shorter at the target: what each value does about it is for the task.
     pub(crate) fn is_shorter_column(&self) -> bool {
         match self {

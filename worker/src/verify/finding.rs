@@ -28,6 +28,8 @@ pub(super) struct Findings {
 #[derive(Debug, Default)]
 struct TableFinding {
     table: String,
+    /// The target does not have it.
+    is_lacking: bool,
     missing: Place,
     extra: Place,
     changed: Place,
@@ -102,6 +104,10 @@ impl Visit for Findings {
         self.table = None;
     }
 
+    fn lacks(&mut self, table: &str) {
+        self.of_table(table).is_lacking = true;
+    }
+
     fn table_ended(&mut self) -> (bool, RowSum) {
         let found = self.table.take();
         let differs = found.is_some();
@@ -121,8 +127,9 @@ impl TableFinding {
         };
         let columns: Vec<_> = self.columns.iter().map(String::as_str).collect();
         let changed = format!("changed ({})", columns.join(", "));
+        let lacking = self.is_lacking.then(|| "the table is missing".to_owned());
         let parts =
-            [place(self.missing, "missing"), place(self.extra, "extra"), place(self.changed, &changed)];
+            [lacking, place(self.missing, "missing"), place(self.extra, "extra"), place(self.changed, &changed)];
         format!("`{}`: {}", self.table, parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }

@@ -11,12 +11,13 @@ mod readback;
 mod slices;
 mod tags;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tdferry_common::digest::RowSum;
 use tdferry_common::port::{PortError, Rows, Side, Sink, Source, Tables};
-use tdferry_common::schema::Stable;
+use tdferry_common::schema::{NormalTable, Stable};
 use tdferry_common::shard::{Density, Differing, Extra};
 use tdferry_common::time::Period;
 
@@ -42,6 +43,8 @@ struct Compare {
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
     layout: Layout,
+    /// Normal tables that the target does not have.
+    lacking: BTreeSet<String>,
     /// Whether the ledger's sum is made of the source's rows.
     sums: bool,
 }
@@ -57,6 +60,9 @@ trait Visit: Send {
 
     /// What was found of the table at hand was no good: it comes once more.
     fn forget(&mut self);
+
+    /// The target does not have the table at hand.
+    fn lacks(&mut self, table: &str);
 
     /// The table is through; the sum of what its source held and the target could not take. Whether it differed.
     fn table_ended(&mut self) -> (bool, RowSum);
@@ -88,11 +94,10 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
     let mut compare = Compare::begin(attempt).await?;
     let expected = compare.attempt.shard().expected;
     if let Some(expected) = expected {
-        readback::run(&compare, density).await?;
-        if compare.attempt.ledger.entry().sum == Some(expected) {
+        if compare.is_as_written(density, expected).await? {
             return Ok(Finish::Commit);
         }
-        tracing::warn!("the target's sum is not the one of what was written; reading both sides");
+        tracing::warn!("the target is not what was written; reading both sides");
         // no sum stands behind this: whoever goes on after a crash must not take the source's for the target's
         compare.sums = false;
         compare.attempt.ledger.advance_by(None, |_, totals| {
@@ -117,6 +122,7 @@ pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra
     tags::repair(&attempt).await?;
     if !attempt.shard().period.is_empty() {
         let compare = Compare::begin(Arc::clone(&attempt)).await?;
+        compare.create_lacking().await?;
         compare.both_sides(density, &mut Healer::new(&compare, extra)).await?;
     }
     let end = attempt.shard().end();
@@ -127,8 +133,35 @@ pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra
 impl Compare {
     async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
         let (source, sink) = (attempt.source().await?, attempt.sink().await?);
-        let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
-        Ok(Self { attempt, source, sink, layout, sums: true })
+        let structures = &attempt.session.structures;
+        let (layout, lacking) =
+            structures.layout_to_compare(&attempt, source.as_ref(), sink.as_ref()).await?;
+        Ok(Self { attempt, source, sink, layout, lacking, sums: true })
+    }
+
+    /// Reads the target alone: whether its sum is that of what was written. A table that is not there is not as written,
+    /// even where nothing was.
+    async fn is_as_written(&self, density: Density, expected: u128) -> Worked<bool> {
+        if self.lacking.is_empty() {
+            readback::run(self, density).await?;
+            return Ok(self.attempt.ledger.entry().sum == Some(expected));
+        }
+        // both sides are read from the first table on, whatever an earlier attempt came to
+        let end = self.attempt.shard().end();
+        self.attempt.ledger.advance(|offset, _| *offset = end);
+        Ok(false)
+    }
+
+    /// Creates the normal tables that the target lacks.
+    async fn create_lacking(&self) -> Worked<()> {
+        for name in &self.lacking {
+            let columns = self.layout.columns(name).unwrap_or_else(|| Arc::from([])).to_vec();
+            let table = NormalTable { name: name.clone(), columns };
+            self.attempt.session.writable().await;
+            let create = || self.sink.create_table(&table);
+            self.attempt.ask("creating a normal table that is missing", Side::Sink, create).await?;
+        }
+        Ok(())
     }
 
     fn rows(&self, side: Side) -> &dyn Rows {
@@ -178,6 +211,9 @@ impl Compare {
                 tracing::warn!(table, "fewer rows were answered than are counted; reading again");
                 visit.forget();
                 continue;
+            }
+            if self.lacking.contains(table) {
+                visit.lacks(table);
             }
             let (differs, refused) = visit.table_ended();
             read.differing.tables = u64::from(differs);

@@ -254,3 +254,47 @@ async fn subtables_that_are_missing_or_have_other_tags_are_named() {
     assert!(finding.contains(&format!("`d0000`: other tags ({tag})")), "{finding}");
     assert!(finding.contains("`d0002`: the subtable is missing"), "{finding}");
 }
+
+/// A sink like the source, but without a normal table of so many rows.
+fn without_a_normal_table(rows: usize) -> Stage {
+    let recipe = Recipe { normal: (2, rows), ..Recipe::meters(2, (1, 1), (0, 0)) };
+    let stage = Stage::new(recipe.make());
+    let held = stage.source.held();
+    stage.sink.change(|sink| *sink = held);
+    let gone = stage.names("").remove(0);
+    stage.sink.change(|sink| sink.tables.remove(&gone));
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_normal_table_that_is_missing_is_a_difference_and_repair_creates_and_fills_it() {
+    for (rows, expected) in [(30, Some(7)), (30, None), (0, Some(0)), (0, None)] {
+        let stage = without_a_normal_table(rows);
+        let gone = stage.names("").remove(0);
+        let mut place = stage.place("", 0, ShardKind::Verify(Density::Dense));
+        place.shard = Shard { expected, id: place.shard.id.verify(0), ..place.shard };
+        let shard = finished(&stage, place).await;
+        let missing = u64::try_from(rows).unwrap();
+        let wanted = Differing { tables: 1, missing, ..Differing::default() };
+        assert_eq!(shard.checkpoint.totals.differing, wanted, "{rows} {expected:?}");
+        assert!(finding(&shard).contains(&format!("`{gone}`: the table is missing")), "{}", finding(&shard));
+        let mut place = stage.place("", 0, ShardKind::Repair(Density::Dense, Extra::Kept));
+        place.shard = Shard { round: 1, id: place.shard.id.repair(1), ..place.shard };
+        let shard = finished(&stage, place).await;
+        assert_eq!((shard.state.name(), shard.checkpoint.totals.written), ("done", missing));
+        assert_same(&stage.source.held(), &stage.sink.held());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_only_compares_takes_a_normal_table_that_is_missing_for_no_fault_of_the_structure() {
+    let recipe = Recipe { normal: (2, 3), ..Recipe::meters(2, (1, 1), (0, 0)) };
+    for (mode, state) in [("verify", "done"), ("history", "failed")] {
+        let stage = Stage::with_options(recipe.make(), &[("mode", mode), ("schema", "none")]);
+        let mut held = stage.source.held();
+        held.tables.remove(&stage.names("")[0]);
+        stage.sink.change(|sink| *sink = held);
+        let place = stage.schema();
+        assert_eq!(finished(&stage, place).await.state.name(), state);
+    }
+}
