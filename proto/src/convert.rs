@@ -81,21 +81,24 @@ impl From<Totals> for v1::Totals {
             expired: totals.expired,
             differing: Some(totals.differing.into()),
             kept: totals.kept,
+            merged: totals.merged,
+            left_out_high: high(totals.left_out),
+            left_out_low: low(totals.left_out),
         }
     }
 }
 
 impl From<Differing> for v1::Differing {
     fn from(differing: Differing) -> Self {
-        let Differing { tables, missing, extra, changed } = differing;
-        Self { tables, missing, extra, changed }
+        let Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
+        Self { tables, missing, extra, changed, unlike, extra_tables }
     }
 }
 
 impl From<v1::Differing> for Differing {
     fn from(differing: v1::Differing) -> Self {
-        let v1::Differing { tables, missing, extra, changed } = differing;
-        Self { tables, missing, extra, changed }
+        let v1::Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
+        Self { tables, missing, extra, changed, unlike, extra_tables }
     }
 }
 
@@ -113,8 +116,18 @@ impl From<v1::Totals> for Totals {
             expired: totals.expired,
             differing: totals.differing.map(Differing::from).unwrap_or_default(),
             kept: totals.kept,
+            merged: totals.merged,
+            left_out: (u128::from(totals.left_out_high) << 64) | u128::from(totals.left_out_low),
         }
     }
+}
+
+fn high(sum: u128) -> u64 {
+    low(sum >> 64)
+}
+
+fn low(sum: u128) -> u64 {
+    u64::try_from(sum & u128::from(u64::MAX)).unwrap_or_default()
 }
 
 impl From<Checkpoint> for v1::Checkpoint {
@@ -400,7 +413,7 @@ mod tests {
             bytes: 4,
             tables: 5,
             before: Some(0),
-            differing: Differing { tables: 6, missing: 7, extra: 8, changed: 9 },
+            differing: Differing { tables: 6, missing: 7, extra: 8, changed: 9, unlike: 3, extra_tables: 4 },
             kept: 10,
             ..Totals::default()
         };

@@ -120,7 +120,10 @@ impl Structures {
             lacking.iter().any(|one| one.lacking_normal_table() == Some(target.as_str()))
         };
         let names = attempt.claimed.shard_names();
-        Ok((layout, if lacking.is_empty() { BTreeSet::new() } else { names.iter().filter(lacks).cloned().collect() }))
+        Ok((
+            layout,
+            if lacking.is_empty() { BTreeSet::new() } else { names.iter().filter(lacks).cloned().collect() },
+        ))
     }
 
     async fn held(

@@ -206,8 +206,11 @@ fn rows(totals: &Totals) -> Value {
 }
 
 fn differing(differing: &Differing) -> Value {
-    let Differing { tables, missing, extra, changed } = differing;
-    json!({ "tables": tables, "missing": missing, "extra": extra, "changed": changed })
+    let Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
+    json!({
+        "tables": tables, "missing": missing, "extra": extra, "changed": changed,
+        "tables_missing_or_tags": unlike, "extra_tables": extra_tables,
+    })
 }
 
 fn shard(facts: &Facts, stable: &str, shard: &Shard) -> Value {

@@ -144,8 +144,15 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
 
 /// In what a target differs, as one JSON object.
 pub(crate) fn differing_json(differing: v1::Differing) -> Json {
-    let v1::Differing { tables, missing, extra, changed } = differing;
-    json!({"tables": tables, "missing": missing, "extra": extra, "changed": changed})
+    let v1::Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
+    json!({
+        "tables": tables,
+        "missing": missing,
+        "extra": extra,
+        "changed": changed,
+        "tables_missing_or_tags": unlike,
+        "extra_tables": extra_tables,
+    })
 }
 
 /// How a command that waited for the task ends.

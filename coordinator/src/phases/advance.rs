@@ -141,7 +141,7 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
         Phase::Repair(round) => (Some(Phase::Verify(round)), compare::verifies_again(shards, round)),
         Phase::Verify(round) => match differing(of_phase()) {
             (0, _) => (None, Vec::new()),
-            _ if asked.repair && round < MOST_REPAIRS => {
+            _ if asked.repair && round < MOST_REPAIRS && !is_only_extra(of_phase()) => {
                 (Some(Phase::Repair(round + 1)), compare::repairs(shards, round, Extra::Kept))
             }
             (found, differing) => {
@@ -185,6 +185,13 @@ fn differing<'a>(shards: impl Iterator<Item = &'a Shard>) -> (u64, Differing) {
     let found = shards.filter(|shard| matches!(shard.state, ShardState::Differs { .. }));
     found.fold((0, Differing::default()), |(shards, all), one| {
         (shards + 1, all.and(one.checkpoint.totals.differing))
+    })
+}
+
+/// Whether no repair could mend anything, since none deletes without being told to.
+fn is_only_extra<'a>(mut shards: impl Iterator<Item = &'a Shard>) -> bool {
+    shards.all(|one| {
+        !matches!(one.state, ShardState::Differs { .. }) || one.checkpoint.totals.differing.is_only_extra()
     })
 }
 
@@ -338,6 +345,26 @@ mod tests {
             assert_eq!(repair.adds[0].round, round + 1);
         }
         assert_eq!(next(MOST_REPAIRS, true).event, differed);
+    }
+
+    #[test]
+    fn a_task_is_not_repaired_by_itself_where_all_that_is_left_is_what_only_the_target_has() {
+        let found = |n, differing| {
+            let mut found = shard(ShardKind::Verify(Density::Dense), ShardState::Open);
+            found.id = ShardId::copy(GroupId(0), n).verify(0);
+            found.checkpoint.totals.differing = differing;
+            Shard { state: ShardState::Differs { finding: String::new() }, ..found }
+        };
+        let asked = Asked { verify: Verify::Digest, repair: true, budget: None };
+        let next = |shards: &[Shard]| super::next(&active(Phase::Verify(0)), shards, asked, 7).unwrap().event;
+        let rows = found(0, Differing { tables: 1, extra: 2, ..Differing::default() });
+        let tables = found(1, Differing { extra_tables: 1, ..Differing::default() });
+        let event = next(&[rows.clone(), tables.clone()]);
+        assert!(matches!(event, TaskEvent::Differed { shards: 2, .. }), "{event:?}");
+        // one of no rows that is missing, tags that are others: both can be made alike
+        let unlike = found(2, Differing { tables: 1, unlike: 1, ..Differing::default() });
+        let event = next(&[rows, tables, unlike]);
+        assert!(matches!(event, TaskEvent::PhaseDone { next: Some(Phase::Repair(1)), .. }), "{event:?}");
     }
 
     #[test]

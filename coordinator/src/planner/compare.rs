@@ -62,8 +62,8 @@ pub(crate) fn verifies_again(shards: &[Shard], round: u32) -> Vec<Shard> {
             if repaired.period.is_empty() { ShardKind::VerifyTags } else { ShardKind::Verify(density) };
         let planned =
             Shard::planned(repaired.id.verify(round), kind, repaired.group, repaired.range, repaired.period);
-        let expected = repaired.checkpoint.sum;
-        (repaired.round == round).then_some(Shard { estimate: repaired.estimate, expected, round, ..planned })
+        let planned = Shard { estimate: repaired.estimate, round, ..planned };
+        (repaired.round == round).then(|| expecting(repaired, planned))
     };
     shards.iter().filter_map(again).collect()
 }
@@ -84,7 +84,14 @@ fn verify_of(copied: &Shard) -> Option<Shard> {
         copied.period,
     );
     let estimate = Estimate { rows: totals.read, bytes: totals.bytes };
-    Some(Shard { estimate, expected: copied.checkpoint.sum, ..planned })
+    Some(expecting(copied, Shard { estimate, ..planned }))
+}
+
+/// A shard that compares with what another one wrote, and knows what that left out.
+fn expecting(wrote: &Shard, mut planned: Shard) -> Shard {
+    planned.expected = wrote.checkpoint.sum;
+    planned.checkpoint.totals.left_out = wrote.checkpoint.totals.left_out;
+    planned
 }
 
 /// A share of the shards, always the same ones.
@@ -98,7 +105,7 @@ fn is_sampled(shard: &Shard, verify: Verify) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tdferry_common::shard::Differing;
+    use tdferry_common::shard::{Differing, Totals};
 
     use super::*;
 
@@ -157,6 +164,7 @@ mod tests {
         assert_eq!(ids, ["repair-1-00000000", "repair-1-00000000-0001"]);
         assert_eq!(repairs[1].kind, ShardKind::Repair(Density::Sparse, Extra::Deleted));
         repairs[1].checkpoint.sum = Some(5);
+        repairs[1].checkpoint.totals.left_out = 6;
         shards.extend(repairs);
         let again = verifies_again(&shards, 1);
         let kinds: Vec<_> = again.iter().map(|one| (one.id.as_str(), one.kind, one.expected)).collect();
@@ -167,6 +175,7 @@ mod tests {
                 ("verify-1-00000000-0001", ShardKind::Verify(Density::Sparse), Some(5))
             ]
         );
+        assert_eq!(again[1].checkpoint.totals, Totals { left_out: 6, ..Totals::default() });
         assert_eq!(again[1].period, Period { from: 10, to: 20 });
     }
 }

@@ -49,6 +49,16 @@ struct Compare {
     sums: bool,
 }
 
+/// What became of the source since it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// It holds what it held, or nothing is known of what it held.
+    Same,
+    Changed,
+    /// KEEP has let go of rows that were read, on both sides.
+    Untold,
+}
+
 /// What is done about differences.
 #[async_trait]
 trait Visit: Send {
@@ -76,6 +86,8 @@ struct Read {
     bytes: u64,
     /// Over the source's rows.
     sum: RowSum,
+    /// Of these, what the target refused.
+    left_out: RowSum,
     differing: Differing,
 }
 
@@ -85,6 +97,7 @@ impl Read {
         self.target = self.target.saturating_add(other.target);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.sum.add(other.sum);
+        self.left_out.add(other.left_out);
         self.differing = self.differing.and(other.differing);
     }
 }
@@ -104,17 +117,18 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
             (totals.differing, totals.target_counted) = (Differing::default(), 0);
         });
     }
-    let mut findings = Findings::default();
-    let read = compare.both_sides(density, &mut findings).await?;
-    let changed = expected.is_some_and(|expected| read.sum.value() != expected);
+    let (mut findings, period) = (Findings::default(), compare.kept().await?);
+    let read = compare.both_sides(density, period, &mut findings).await?;
     let differing = compare.attempt.ledger.totals().differing;
     if differing.is_none() {
-        if changed {
-            tracing::info!("the source changed since it was read, and the target with it");
-        }
+        tracing::debug!("the target holds what the source holds now");
         return Ok(Finish::Commit);
     }
-    Ok(Finish::Differs(findings.in_words(differing, changed)))
+    let since = match expected {
+        Some(expected) => compare.since(density, expected, read.sum, period).await?,
+        None => Since::Same,
+    };
+    Ok(Finish::Differs(findings.in_words(differing, since)))
 }
 
 /// Makes the target's tables, tags and rows those of the source.
@@ -123,7 +137,8 @@ pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra
     if !attempt.shard().period.is_empty() {
         let compare = Compare::begin(Arc::clone(&attempt)).await?;
         compare.create_lacking().await?;
-        compare.both_sides(density, &mut Healer::new(&compare, extra)).await?;
+        let period = compare.kept().await?;
+        compare.both_sides(density, period, &mut Healer::new(&compare, extra)).await?;
     }
     let end = attempt.shard().end();
     attempt.ledger.advance(|offset, _| *offset = end);
@@ -171,9 +186,27 @@ impl Compare {
         }
     }
 
+    /// What became of the source since it was read. The sum of what was written and that of what was left out are its
+    /// sum then; `now` is the one of what is compared. Rows behind KEEP's edge are in the first, and not in the second:
+    /// the target may hold them still.
+    async fn since(&self, density: Density, expected: u128, now: RowSum, kept: Period) -> Worked<Since> {
+        let left_out = self.attempt.ledger.totals().left_out;
+        let then = RowSum::from_value(expected.wrapping_add(left_out));
+        let whole = self.attempt.shard().period;
+        let mut all = now;
+        if kept != whole {
+            let behind = Period { from: whole.from, to: kept.from };
+            all.add(readback::sum(self, density, behind).await?);
+        }
+        Ok(match all == then {
+            true => Since::Same,
+            false if kept == whole => Since::Changed,
+            false => Since::Untold,
+        })
+    }
+
     /// Reads both sides from the ledger's offset on, or all over again where that stands at the end already.
-    async fn both_sides(&self, density: Density, visit: &mut dyn Visit) -> Worked<Read> {
-        let period = self.kept().await?;
+    async fn both_sides(&self, density: Density, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
         match (density, &self.layout) {
             (Density::Sparse, Layout::Stable { stable, .. }) => {
                 slices::run(self, stable, period, visit).await
@@ -214,10 +247,12 @@ impl Compare {
             }
             if self.lacking.contains(table) {
                 visit.lacks(table);
+                read.differing.unlike = 1;
             }
             let (differs, refused) = visit.table_ended();
             read.differing.tables = u64::from(differs);
             read.sum.subtract(refused);
+            read.left_out = refused;
             return Ok(read);
         }
         Err(Ended::Erred(format!("`{table}` answers other numbers of rows than it counts in {period}")))
@@ -229,7 +264,8 @@ impl Compare {
         let (mut source, mut target) = (cursor(Side::Source), cursor(Side::Sink));
         let differing = merge::run(&mut source, &mut target, visit).await?;
         let bytes = source.bytes.saturating_add(target.bytes);
-        Ok(Read { source: source.read, target: target.read, bytes, sum: source.sum, differing })
+        let (sum, left_out) = (source.sum, RowSum::ZERO);
+        Ok(Read { source: source.read, target: target.read, bytes, sum, left_out, differing })
     }
 
     async fn counts_are(&self, table: &str, period: Period, read: Read, sides: &[Side]) -> Worked<bool> {
@@ -266,6 +302,7 @@ impl Compare {
             totals.target_counted = totals.target_counted.saturating_add(read.target);
             totals.tables = totals.tables.saturating_add(u64::from(to.saturating_sub(offset.index)));
             totals.differing = totals.differing.and(read.differing);
+            totals.left_out = totals.left_out.wrapping_add(read.left_out.value());
             offset.index = to.max(offset.index);
         });
     }

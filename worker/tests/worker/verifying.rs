@@ -206,7 +206,8 @@ async fn repair_makes_rows_and_tags_alike_and_leaves_or_deletes_what_only_the_ta
             assert_eq!(shard.checkpoint.sum, Some(expected), "what the next comparison expects");
             let totals = shard.checkpoint.totals;
             assert_eq!(totals.written, 152, "150 of the table that was gone, one changed, one missing");
-            let differed = Differing { tables: 3, missing: 151, extra: 1, changed: 1 };
+            let differed =
+                Differing { tables: 3, missing: 151, extra: 1, changed: 1, ..Differing::default() };
             assert_eq!(totals.differing, differed, "what was repaired, found by one reading");
             if extra == Extra::Kept {
                 assert!(
@@ -249,7 +250,7 @@ async fn subtables_that_are_missing_or_have_other_tags_are_named() {
     };
     place.shard.checkpoint.offset = Offset { index: 0, next: 0 };
     let shard = finished(&stage, place).await;
-    assert_eq!(shard.checkpoint.totals.differing, Differing { tables: 2, ..Differing::default() });
+    assert_eq!(shard.checkpoint.totals.differing, Differing { tables: 2, unlike: 2, ..Differing::default() });
     let finding = finding(&shard);
     assert!(finding.contains(&format!("`d0000`: other tags ({tag})")), "{finding}");
     assert!(finding.contains("`d0002`: the subtable is missing"), "{finding}");
@@ -275,7 +276,7 @@ async fn a_normal_table_that_is_missing_is_a_difference_and_repair_creates_and_f
         place.shard = Shard { expected, id: place.shard.id.verify(0), ..place.shard };
         let shard = finished(&stage, place).await;
         let missing = u64::try_from(rows).unwrap();
-        let wanted = Differing { tables: 1, missing, ..Differing::default() };
+        let wanted = Differing { tables: 1, missing, unlike: 1, ..Differing::default() };
         assert_eq!(shard.checkpoint.totals.differing, wanted, "{rows} {expected:?}");
         assert!(finding(&shard).contains(&format!("`{gone}`: the table is missing")), "{}", finding(&shard));
         let mut place = stage.place("", 0, ShardKind::Repair(Density::Dense, Extra::Kept));
@@ -296,5 +297,59 @@ async fn a_task_that_only_compares_takes_a_normal_table_that_is_missing_for_no_f
         stage.sink.change(|sink| *sink = held);
         let place = stage.schema();
         assert_eq!(finished(&stage, place).await.state.name(), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_were_rejected_are_missing_and_no_change_of_the_source() {
+    for density in DENSITIES {
+        let all = sum_of_source(density).await;
+        for (left_out, verdict) in [(true, "the target differs"), (false, "the source changed since")] {
+            let stage = copied();
+            spoil(&stage);
+            let held = stage.source.held();
+            let ts = time(&held, "d0002", 3);
+            stage.sink.change(|sink| sink.tables.get_mut("d0002").unwrap().rows.remove(&ts));
+            let columns = Arc::from(held.stables["meters"].columns.as_slice());
+            let mut block = tdferry_common::batch::BlockBuilder::new(columns, held.database.precision);
+            block.push_row(&held.tables["d0002"].rows[&ts]).unwrap();
+            let rejected = RowSum::of_block("d0002", &block.finish().unwrap()).value();
+            let mut place = verify(&stage, density, Some(all.wrapping_sub(rejected)));
+            place.shard.checkpoint.totals.left_out = if left_out { rejected } else { 0 };
+            let shard = finished(&stage, place).await;
+            let finding = finding(&shard);
+            assert!(finding.starts_with(verdict), "{density:?} {finding}");
+            assert!(finding.contains(&format!("`d0002`: 1 missing at {ts}")), "{finding}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_behind_the_edge_of_keep_are_no_change_of_the_source() {
+    /// Of a comparison with two sides, in milliseconds.
+    const MARGIN: i64 = 600_000;
+    for density in DENSITIES {
+        let expected = Some(sum_of_source(density).await);
+        for (target_has_them, verdict) in [(true, "the target differs: "), (false, "nothing tells whether")] {
+            let stage = copied();
+            let edge = time(&stage.source.held(), "d0001", 60);
+            spoil(&stage);
+            stage.source.change(|held| held.database.options.insert("keep".into(), "1,1,1".into()));
+            stage.source.limit(|limits| {
+                limits.clock = Some(edge - MARGIN + 86_400_000);
+                limits.keep.from = edge - MARGIN;
+            });
+            if !target_has_them {
+                let kept = |rows: &mut std::collections::BTreeMap<i64, _>| rows.retain(|ts, _| *ts >= edge);
+                stage.sink.change(|sink| sink.tables.values_mut().for_each(|table| kept(&mut table.rows)));
+            }
+            let shard = finished(&stage, verify(&stage, density, expected)).await;
+            let finding = finding(&shard);
+            assert!(
+                finding.contains(verdict) && !finding.contains("the source changed since it"),
+                "{finding}"
+            );
+            assert_eq!(shard.checkpoint.totals.differing.changed, 1, "{finding}");
+        }
     }
 }
