@@ -219,6 +219,16 @@ impl Both {
         self.source_stables.get(name)
     }
 
+    /// All stables of the source.
+    pub(crate) fn source_stables(&self) -> impl Iterator<Item = &Stable> {
+        self.source_stables.values()
+    }
+
+    /// A stable of the target, by its own name.
+    pub(crate) fn target_stable(&self, name: &str) -> Option<&Stable> {
+        self.target_stables.get(name)
+    }
+
     /// A stable of the source held against what the target should have of it.
     pub(crate) fn hold_stable(&self, stable: &Stable) -> Vec<Mismatch> {
         let stable = self.mapping.target_stable(stable);

@@ -129,7 +129,8 @@ fn stables(facts: &Facts) -> BTreeMap<String, Sums> {
     let last_round = last_round(facts);
     let mut stables: BTreeMap<String, Sums> = BTreeMap::new();
     for (stable, shard) in &facts.shards {
-        if matches!(shard.kind, ShardKind::Survey | ShardKind::Schema) {
+        // what belongs to no stable
+        if shard.group.is_none() {
             continue;
         }
         let fresh = || Sums { sum: Some(0), ..Sums::default() };
@@ -149,7 +150,7 @@ impl Sums {
         match shard.kind {
             ShardKind::Create => self.tables += totals.tables,
             ShardKind::Copy(_) => self.add_copy(shard),
-            ShardKind::VerifyTags | ShardKind::Verify(_) => {
+            ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => {
                 self.verify += 1;
                 if matches!(shard.kind, ShardKind::Verify(_)) {
                     self.read_back += totals.read;
@@ -171,6 +172,7 @@ impl Sums {
         sum.rejected += one.rejected;
         sum.bytes += one.bytes;
         sum.expired += one.expired;
+        sum.merged += one.merged;
         sum.source_counted += one.source_counted;
         sum.target_counted += one.target_counted;
         sum.before = Some(sum.before.unwrap_or(0) + one.before.unwrap_or(0));
@@ -198,6 +200,7 @@ fn rows(totals: &Totals) -> Value {
         "written": totals.written,
         "rejected": totals.rejected,
         "expired": totals.expired,
+        "merged": totals.merged,
         "before": totals.before,
         "source_counted": totals.source_counted,
         "target_counted": totals.target_counted,
@@ -271,6 +274,8 @@ fn verdict(facts: &Facts) -> Value {
         "rows_rejected": totals.rejected,
         "rejects_kept_in": spec.rejects_place(),
         "rejects_not_counted": facts.rejects.as_ref().err(),
+        "rows_merged": totals.merged,
+        "extra_tables": totals.differing.unwrap_or_default().extra_tables,
         "rows_read_back": facts.task.progress.unwrap_or_default().rows_verified,
         "rounds_of_repair": last_round(facts),
         "tables_summed": facts.tables.len(),

@@ -27,11 +27,13 @@ table.fields{margin-top:1rem}summary{cursor:pointer;font-size:1.1rem;font-weight
 /// A column of a table: its heading, and where it stands in an entry.
 type Column = (&'static str, &'static str);
 
-const VERDICT: [Column; 10] = [
+const VERDICT: [Column; 12] = [
     ("ended as", "/state"),
     ("because", "/reason"),
     ("rows written", "/rows_written"),
     ("rows of the target read back and compared", "/rows_read_back"),
+    ("rows that fell on the moment of a later one, which was copied", "/rows_merged"),
+    ("tables that only the target has", "/extra_tables"),
     ("rounds of repair", "/rounds_of_repair"),
     ("rows refused", "/rows_rejected"),
     ("kept in", "/rejects_kept_in"),

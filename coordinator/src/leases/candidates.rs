@@ -63,7 +63,9 @@ fn is_due(kind: ShardKind, phase: Phase, structure_stands: bool) -> bool {
         ShardKind::Schema => phase == Phase::Schema,
         ShardKind::Create => phase == Phase::Schema && structure_stands,
         ShardKind::Copy(_) => phase == Phase::Copy,
-        ShardKind::VerifyTags | ShardKind::Verify(_) => matches!(phase, Phase::Verify(_)),
+        ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => {
+            matches!(phase, Phase::Verify(_))
+        }
         ShardKind::Repair(..) => matches!(phase, Phase::Repair(_)),
     }
 }

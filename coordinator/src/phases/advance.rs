@@ -134,10 +134,15 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
         // the survey's own last transaction makes the plan count
         Phase::Survey => return None,
         Phase::Schema if has(shards, Phase::Copy) => (Some(Phase::Copy), Vec::new()),
-        Phase::Schema | Phase::Copy => match compare::verifies(shards, asked.verify) {
-            none if none.is_empty() => (has(shards, Phase::Verify(0)).then_some(Phase::Verify(0)), none),
-            verifies => (Some(Phase::Verify(0)), verifies),
-        },
+        Phase::Schema | Phase::Copy => {
+            let verifies = compare::verifies(shards, asked.verify);
+            match verifies.is_empty() && !has(shards, Phase::Verify(0)) {
+                true => (None, verifies),
+                false => {
+                    (Some(Phase::Verify(0)), verifies.into_iter().chain(compare::tables(shards)).collect())
+                }
+            }
+        }
         Phase::Repair(round) => (Some(Phase::Verify(round)), compare::verifies_again(shards, round)),
         Phase::Verify(round) => match differing(of_phase()) {
             (0, _) => (None, Vec::new()),
@@ -204,7 +209,7 @@ fn phase_of(shard: &Shard) -> Phase {
         ShardKind::Survey => Phase::Survey,
         ShardKind::Schema | ShardKind::Create => Phase::Schema,
         ShardKind::Copy(_) => Phase::Copy,
-        ShardKind::VerifyTags | ShardKind::Verify(_) => Phase::Verify(shard.round),
+        ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => Phase::Verify(shard.round),
         ShardKind::Repair(..) => Phase::Repair(shard.round),
     }
 }
@@ -316,10 +321,14 @@ mod tests {
         let next = |shards: &[Shard]| super::next(&copying, shards, asked, 7).unwrap();
         let to_verify = TaskEvent::PhaseDone { next: Some(Phase::Verify(0)), rejected: 0, at_millis: 7 };
         let first = next(&shards);
-        assert_eq!((first.event, first.adds.len()), (to_verify.clone(), 2));
+        let ids: Vec<_> = first.adds.iter().map(|add| add.id.as_str()).collect();
+        assert_eq!(
+            (first.event, ids),
+            (to_verify.clone(), vec!["tags-0-00000000", "verify-0-00000000-0000", "tables"])
+        );
         shards.push(first.adds[0].clone());
         let again = next(&shards);
-        assert_eq!((again.event, again.adds), (to_verify, vec![first.adds[1].clone()]));
+        assert_eq!((again.event, again.adds), (to_verify, first.adds[1..].to_vec()));
     }
 
     #[test]

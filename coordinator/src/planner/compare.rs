@@ -26,6 +26,14 @@ pub(crate) fn verifies(shards: &[Shard], verify: Verify) -> Vec<Shard> {
     groups.into_iter().map(|(group, tables)| tags_of(group, tables)).chain(copied).collect()
 }
 
+/// The shard that looks for tables that only the target has, over all of the time that is copied or compared.
+pub(crate) fn tables(shards: &[Shard]) -> Option<Shard> {
+    let rows = |one: &&Shard| matches!(one.kind, ShardKind::Copy(_) | ShardKind::Verify(_)) && one.round == 0;
+    let whole = |a: Period, b: Period| Period { from: a.from.min(b.from), to: a.to.max(b.to) };
+    let period = shards.iter().filter(rows).map(|one| one.period).reduce(whole)?;
+    Some(Shard::planned(ShardId::tables(), ShardKind::VerifyTables, None, Range::NONE, period))
+}
+
 /// What a plan that only compares has in place of a shard that creates or copies.
 pub(crate) fn in_place_of(shard: Shard) -> Shard {
     match (shard.kind, shard.group) {
@@ -58,8 +66,11 @@ pub(crate) fn repairs(shards: &[Shard], round: u32, extra: Extra) -> Vec<Shard> 
 pub(crate) fn verifies_again(shards: &[Shard], round: u32) -> Vec<Shard> {
     let again = |repaired: &Shard| {
         let ShardKind::Repair(density, _) = repaired.kind else { return None };
-        let kind =
-            if repaired.period.is_empty() { ShardKind::VerifyTags } else { ShardKind::Verify(density) };
+        let kind = match repaired.group {
+            None => ShardKind::VerifyTables,
+            Some(_) if repaired.period.is_empty() => ShardKind::VerifyTags,
+            Some(_) => ShardKind::Verify(density),
+        };
         let planned =
             Shard::planned(repaired.id.verify(round), kind, repaired.group, repaired.range, repaired.period);
         let planned = Shard { estimate: repaired.estimate, round, ..planned };
@@ -148,6 +159,20 @@ mod tests {
         let sampled = verifies(&shards, Verify::Sample(10)).len();
         assert!((60..140).contains(&sampled), "{sampled}");
         assert_eq!(verifies(&shards, Verify::Sample(100)).len(), 1_001);
+    }
+
+    #[test]
+    fn tables_that_only_the_target_has_are_looked_for_once_over_all_of_the_tasks_time() {
+        let mut late = copied(1, 0, None);
+        late.period = Period { from: 20, to: 35 };
+        let tables = tables(&[copied(0, 0, None), late]).unwrap();
+        assert_eq!((tables.id.as_str(), tables.period), ("tables", Period { from: 10, to: 35 }));
+        assert_eq!(super::tables(&[]), None);
+        let found = Shard { state: ShardState::Differs { finding: String::new() }, ..tables };
+        let repairs = repairs(&[found], 0, Extra::Deleted);
+        assert_eq!(repairs[0].kind, ShardKind::Repair(Density::Sparse, Extra::Deleted));
+        let again = verifies_again(&repairs, 1);
+        assert_eq!((again[0].id.as_str(), again[0].kind), ("verify-1-tables", ShardKind::VerifyTables));
     }
 
     #[test]

@@ -39,7 +39,9 @@ pub(crate) fn tally<'a>(shards: impl IntoIterator<Item = &'a Shard>) -> Tally {
                 add_copy(&mut tally, shard);
                 copied.add(shard);
             }
-            ShardKind::VerifyTags | ShardKind::Verify(_) => add_verify(&mut tally, shard),
+            ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => {
+                add_verify(&mut tally, shard)
+            }
             ShardKind::Repair(..) => tally.rows_left += left(shard),
         }
     }
@@ -53,6 +55,7 @@ fn add_copy(tally: &mut Tally, shard: &Shard) {
     sum.written += one.written;
     sum.rejected += one.rejected;
     sum.kept += one.kept;
+    sum.merged += one.merged;
     sum.bytes += one.bytes;
     sum.source_counted += one.source_counted;
     sum.target_counted += one.target_counted;

@@ -194,6 +194,7 @@ const fn kind_code(kind: ShardKind) -> u8 {
         ShardKind::Copy(Density::Dense) => 4,
         ShardKind::Copy(Density::Sparse) => 5,
         ShardKind::VerifyTags => 6,
+        ShardKind::VerifyTables => 13,
         ShardKind::Verify(Density::Dense) => 7,
         ShardKind::Verify(Density::Sparse) => 8,
         ShardKind::Repair(Density::Dense, Extra::Kept) => 9,
@@ -217,6 +218,7 @@ const fn kind_of([code]: [u8; 1]) -> Result<ShardKind, Damage> {
         10 => Ok(ShardKind::Repair(Density::Sparse, Extra::Kept)),
         11 => Ok(ShardKind::Repair(Density::Dense, Extra::Deleted)),
         12 => Ok(ShardKind::Repair(Density::Sparse, Extra::Deleted)),
+        13 => Ok(ShardKind::VerifyTables),
         _ => Err(Damage::Field("kind")),
     }
 }

@@ -266,6 +266,7 @@ fn any_shard() -> impl Strategy<Value = Shard> {
         Just(ShardKind::Copy(Density::Dense)),
         Just(ShardKind::Copy(Density::Sparse)),
         Just(ShardKind::VerifyTags),
+        Just(ShardKind::VerifyTables),
         Just(ShardKind::Verify(Density::Dense)),
         Just(ShardKind::Verify(Density::Sparse)),
         Just(ShardKind::Repair(Density::Dense, Extra::Kept)),

@@ -7,6 +7,7 @@ mod names;
 mod open;
 mod sink;
 mod source;
+mod undo;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod heal;
 mod merge;
 mod readback;
 mod slices;
+mod tables;
 mod tags;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ use finding::Findings;
 use heal::Healer;
 use merge::Found;
 
+pub(crate) use tables::run as tables;
 pub(crate) use tags::run as tags;
 
 /// How far the clocks of two servers and the time of a read may lie apart, in seconds.
@@ -133,6 +135,10 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
 
 /// Makes the target's tables, tags and rows those of the source.
 pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra) -> Worked<Finish> {
+    if attempt.shard().group.is_none() {
+        tables::repair(&attempt, extra).await?;
+        return Ok(Finish::Commit);
+    }
     tags::repair(&attempt).await?;
     if !attempt.shard().period.is_empty() {
         let compare = Compare::begin(Arc::clone(&attempt)).await?;
@@ -307,27 +313,8 @@ impl Compare {
         });
     }
 
-    /// The shard's period above the edges of what both sides keep: below them rows vanish while they are compared.
     async fn kept(&self) -> Worked<Period> {
-        let Self { attempt, source, sink, .. } = self;
-        let period = attempt.shard().period;
-        let database = attempt.ask("reading the source database", Side::Source, || source.database()).await?;
-        let precision = database.precision;
-        let margin = EDGE_MARGIN_SECONDS.saturating_mul(precision.per_second());
-        let keeps = attempt.ask("asking what the target keeps", Side::Sink, || sink.keeps(precision)).await?;
-        let mut from = period.from;
-        if keeps.from != i64::MIN {
-            from = from.max(keeps.from.saturating_add(margin));
-        }
-        if let Some(days) = rules::keep_days(&database) {
-            let clock = attempt.ask("asking the source's clock", Side::Source, || source.clock()).await?;
-            let own = || precision.from_unix_millis(attempt.session.clock.wall_millis());
-            let seconds = i64::try_from(days.saturating_mul(SECONDS_A_DAY)).unwrap_or(i64::MAX);
-            let edge =
-                clock.unwrap_or_else(own).saturating_sub(seconds.saturating_mul(precision.per_second()));
-            from = from.max(edge.saturating_add(margin));
-        }
-        Ok(Period { from: from.min(period.to), to: period.to })
+        kept(&self.attempt, self.source.as_ref(), self.sink.as_ref()).await
     }
 
     fn stable(&self) -> Option<&Stable> {
@@ -336,4 +323,25 @@ impl Compare {
             Layout::Normal(_) => None,
         }
     }
+}
+
+/// The shard's period above the edges of what both sides keep: below them rows vanish while they are compared.
+async fn kept(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<Period> {
+    let period = attempt.shard().period;
+    let database = attempt.ask("reading the source database", Side::Source, || source.database()).await?;
+    let precision = database.precision;
+    let margin = EDGE_MARGIN_SECONDS.saturating_mul(precision.per_second());
+    let keeps = attempt.ask("asking what the target keeps", Side::Sink, || sink.keeps(precision)).await?;
+    let mut from = period.from;
+    if keeps.from != i64::MIN {
+        from = from.max(keeps.from.saturating_add(margin));
+    }
+    if let Some(days) = rules::keep_days(&database) {
+        let clock = attempt.ask("asking the source's clock", Side::Source, || source.clock()).await?;
+        let own = || precision.from_unix_millis(attempt.session.clock.wall_millis());
+        let seconds = i64::try_from(days.saturating_mul(SECONDS_A_DAY)).unwrap_or(i64::MAX);
+        let edge = clock.unwrap_or_else(own).saturating_sub(seconds.saturating_mul(precision.per_second()));
+        from = from.max(edge.saturating_add(margin));
+    }
+    Ok(Period { from: from.min(period.to), to: period.to })
 }
