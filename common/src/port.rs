@@ -251,6 +251,12 @@ pub trait Source: Rows {
     /// How much a normal table holds.
     async fn table_extent(&self, table: &str) -> PortResult<Extent>;
 
+    /// Rows of these tables in a period before any of them fall together with others: as many as are read, unless
+    /// the unit of time becomes coarser on the way.
+    async fn count_before(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        self.count(tables, period).await
+    }
+
     /// A stable's subtables in pages, each name once. `exact` asks for the extent of each where that is cheap.
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>>;
 

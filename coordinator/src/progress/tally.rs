@@ -75,6 +75,8 @@ fn add_verify(tally: &mut Tally, shard: &Shard) {
     if shard.round == tally.round {
         tally.rows_left += left(shard);
         tally.verified += shard.checkpoint.totals.read;
+        // of a task that copied its copies told it
+        tally.totals.merged += shard.checkpoint.totals.merged;
         tally.totals.differing = tally.totals.differing.and(shard.checkpoint.totals.differing);
     }
 }

@@ -17,11 +17,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tdferry_common::digest::RowSum;
+use tdferry_common::options::Mode;
 use tdferry_common::port::{PortError, Rows, Side, Sink, Source, Tables};
 use tdferry_common::schema::{NormalTable, Stable};
 use tdferry_common::shard::{Density, Differing, Extra};
 use tdferry_common::time::Period;
 
+use crate::counts;
 use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::rules;
 use crate::structure::Layout;
@@ -121,6 +123,7 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
     }
     let (mut findings, period) = (Findings::default(), compare.kept().await?);
     let read = compare.both_sides(density, period, &mut findings).await?;
+    compare.tell_merged(period).await?;
     let differing = compare.attempt.ledger.totals().differing;
     if differing.is_none() {
         tracing::debug!("the target holds what the source holds now");
@@ -171,6 +174,17 @@ impl Compare {
         let end = self.attempt.shard().end();
         self.attempt.ledger.advance(|offset, _| *offset = end);
         Ok(false)
+    }
+
+    /// A task that copied told before how many rows stand for others; one that only compares tells it here.
+    async fn tell_merged(&self, period: Period) -> Worked<()> {
+        let Self { attempt, source, .. } = self;
+        if attempt.spec.options.mode == Mode::Verify {
+            let left = attempt.ledger.totals().source_counted;
+            let merged = counts::merged(attempt, source.as_ref(), period, left).await?;
+            attempt.ledger.advance(|_, totals| totals.merged = merged);
+        }
+        Ok(())
     }
 
     /// Creates the normal tables that the target lacks.

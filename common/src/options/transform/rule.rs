@@ -172,8 +172,10 @@ mod tests {
 
     #[test]
     fn a_name_is_traced_back_to_those_that_become_it() {
+        fn named(name: &str) -> Named<'_> {
+            Named { name, stable: "s", database: "db" }
+        }
         let of = Renamed::Subtables;
-        let named = |name| Named { name, stable: "s", database: "db" };
         let cases: [(&str, &str, &[&str]); 8] = [
             ("prefix:a_", "a_d1", &["d1"]),
             ("prefix:a_", "b_d1", &[]),
