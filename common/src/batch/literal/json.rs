@@ -2,7 +2,7 @@
 
 /// Beyond every whole number of 64 bits. A 3.3.1 that was given `{"emoji":"😀","big":1e300}` overran its heap and answered
 /// nobody any more; 12345678901.5 it takes (measured). What lies between was not tried: a server is not worth it.
-const TOO_LARGE: f64 = 1e19;
+const TOO_LARGE: f64 = 2e19;
 
 /// Whether a JSON tag holds a number that a 3.x server may not survive.
 pub fn is_too_large_in(text: &str) -> bool {
@@ -32,7 +32,7 @@ mod tests {
         for text in [
             r#"{"emoji":"😀","big":1e300}"#,
             r#"{"big":-1E+300,"b":true}"#,
-            r#"{"a":"\\","big": 1e19 }"#,
+            r#"{"a":"\\","big": 2e19 }"#,
             r#"{"a":"\"","big":1e400}"#,
             &long,
         ] {

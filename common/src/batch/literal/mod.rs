@@ -26,7 +26,7 @@ const NOT_UTF8: NotSql = NotSql { what: "bytes that are not UTF-8" };
 const NOT_CHARACTERS: NotSql = NotSql { what: "NCHAR codes that are no characters" };
 /// See [`json_number_is_too_large_in`].
 const LARGE_IN_JSON: NotSql =
-    NotSql { what: "a JSON tag with a number of 1e19 or more, which may end a 3.x server" };
+    NotSql { what: "a JSON tag with a number of 2e19 or more, which may end a 3.x server" };
 const BACKTICK: NotSql = NotSql { what: "a name with a backtick" };
 
 /// Appends a cell. `out` is left as it was where the cell is refused.

@@ -76,7 +76,7 @@ fn tags(place: &Place, tags: &[Column], one: &StableFacts, lengths: &Lengths) ->
     if let Some((count, name)) = &one.json_numbers {
         let tag = tags.iter().find(|tag| tag.data_type == DataType::Json).map_or("", |tag| &tag.name);
         let what = format!(
-            "its JSON has a number of 1e19 or more; subtables of this stable with such a tag: {count}"
+            "its JSON has a number of 2e19 or more; subtables of this stable with such a tag: {count}"
         );
         found.push(Finding::new(&kinds::JSON_NUMBER, place.clone().table(name).column(tag), what));
     }
