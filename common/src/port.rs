@@ -109,17 +109,20 @@ pub enum RefusedRow {
     Keep,
     /// A value is longer than the target's column.
     TooLong,
+    /// The target takes no table of that name.
+    BadName,
 }
 
 impl RefusedRow {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Keep, Self::TooLong];
+    pub const ALL: [Self; 3] = [Self::Keep, Self::TooLong, Self::BadName];
 
     /// The word for it, in options, files and lists.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Keep => "keep",
             Self::TooLong => "too-long",
+            Self::BadName => "bad-name",
         }
     }
 
@@ -297,6 +300,12 @@ pub trait Sink: Rows {
 
     /// Creates a normal table if it is missing.
     async fn create_table(&self, table: &NormalTable) -> PortResult<()>;
+
+    /// Gives a stable that is there the columns of this one that it lacks; rows that it holds have NULL there.
+    async fn add_to_stable(&self, stable: &Stable) -> PortResult<()>;
+
+    /// The same for a normal table.
+    async fn add_to_table(&self, table: &NormalTable) -> PortResult<()>;
 
     /// Creates the subtables that are missing, in as few statements as fit.
     async fn create_subtables(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()>;

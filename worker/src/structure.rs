@@ -18,6 +18,9 @@ use crate::target::{self, Mismatch, NORMAL_TABLE, Of};
 /// Long enough that a burst of small shards asks once, short enough that a change is seen by those that follow.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
+/// Normal tables asked for at once. Each is described by itself: so many fit well into the time of one question.
+pub(crate) const TABLES: usize = 500;
+
 /// What is known, by task as stored.
 #[derive(Clone, Default)]
 pub(crate) struct Structures(Arc<std::sync::Mutex<BTreeMap<String, Arc<Mutex<Known>>>>>);
@@ -168,9 +171,16 @@ impl Structures {
                 "the source has no normal table `{gone}` any more; create the task again without it"
             )));
         }
-        mismatches.extend(hold_normal(attempt, sink, &tables).await?);
-        let columns = |table: &&NormalTable| (table.name.clone(), Arc::from(table.columns.as_slice()));
-        Ok(Layout::Normal(tables.iter().map(columns).collect()))
+        let (found, mapping) = (hold_normal(attempt, sink, &tables).await?, attempt.mapping());
+        let columns = |table: &&NormalTable| {
+            let NormalTable { name, columns } = mapping.target_table(table);
+            let columns = target::without_missing(&name, &table.columns, &columns, &found);
+            tell_left_out(&table.name, &table.columns, &columns);
+            (table.name.clone(), Arc::from(columns))
+        };
+        let layout = Layout::Normal(tables.iter().map(columns).collect());
+        mismatches.extend(found);
+        Ok(layout)
     }
 
     /// Asks anew next time: a person may have altered something.
@@ -208,9 +218,20 @@ async fn ask_both(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Wo
 fn stable_layout(both: &Both, name: &str, mismatches: &mut Vec<Mismatch>) -> Worked<Layout> {
     let gone = || Ended::Failed(format!("the source has no stable `{name}` any more; create the task again"));
     let stable = both.source_stable(name).ok_or_else(gone)?.clone();
-    mismatches.extend(both.hold_stable(&stable));
-    let columns = Arc::from(stable.columns.as_slice());
-    Ok(Layout::Stable { stable, columns })
+    let found = both.hold_stable(&stable);
+    let mapped = both.mapping.target_stable(&stable);
+    let columns = target::without_missing(&mapped.name, &stable.columns, &mapped.columns, &found);
+    tell_left_out(name, &stable.columns, &columns);
+    mismatches.extend(found);
+    Ok(Layout::Stable { columns: Arc::from(columns.as_slice()), stable: Stable { columns, ..stable } })
+}
+
+/// What the target has no column for goes nowhere: whoever looks at the log must see it.
+fn tell_left_out(table: &str, all: &[Column], columns: &[Column]) {
+    let left_out: Vec<_> = all.iter().filter(|one| !columns.contains(one)).map(|one| &one.name).collect();
+    if !left_out.is_empty() {
+        tracing::warn!(table, columns = ?left_out, "columns that the target lacks are left out");
+    }
 }
 
 impl Both {
@@ -247,15 +268,13 @@ pub(crate) async fn hold_normal(
     sink: &dyn Sink,
     tables: &[&NormalTable],
 ) -> Worked<Vec<Mismatch>> {
-    /// Each is described by itself: so many fit well into the time of one question.
-    const TABLES: usize = 500;
     let (mut mismatches, mapping) = (Vec::new(), attempt.mapping());
     for some in tables.chunks(TABLES) {
         let names: Vec<_> = some.iter().map(|table| table.name.clone()).collect();
         let found =
             attempt.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
         let found: BTreeMap<_, _> = found.iter().map(|table| (table.name.as_str(), table)).collect();
-        for table in some {
+        for table in some.iter().filter(|table| mapping.rejects("", &table.name).is_none()) {
             let NormalTable { name, columns } = mapping.target_table(table);
             mismatches.extend(match found.get(table.name.as_str()) {
                 None => vec![Mismatch::NoTable { kind: NORMAL_TABLE, table: name }],

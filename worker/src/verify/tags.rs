@@ -119,7 +119,8 @@ async fn differing(
         attempt.ask("reading the target's tags", Side::Sink, || target.tags(stable, names))
     );
     let found: BTreeMap<String, Vec<Value>> = found?.into_iter().map(|row| (row.name, row.tags)).collect();
-    let mut wanted = wanted?;
+    let (mut wanted, mapping) = (wanted?, attempt.mapping());
+    wanted.retain(|row| mapping.rejects(&stable.name, &row.name).is_none());
     wanted.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(wanted.into_iter().filter_map(|row| held(stable, row, &found)).collect())
 }
