@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use support::load::run;
 use support::process::answer;
 use support::servers::Servers;
+use tdferry_standin::TortureSeed;
 
 /// Well inside what is kept, well before now.
 const LONG_AGO: i64 = 1_600_000_000_000;
@@ -74,12 +75,13 @@ async fn a_clean_database_has_no_finding_above_a_note_and_nothing_is_written() {
 }
 
 /// What stands in the source and is found whatever the target holds.
-const IN_SOURCE: [&str; 11] = [
+const IN_SOURCE: [&str; 12] = [
     "dot-in-name",
     "names-fold-together",
     "reserved-word",
     "needs-backticks",
     "json-tag",
+    "json-number-too-large",
     "stable-empty",
     "rows-after-now",
     "target-untried",
@@ -99,6 +101,7 @@ async fn hazards(servers: &Servers) {
             "create table odd.docs (ts timestamp, v int) tags (j json)".to_owned(),
             "create table odd.nobody (ts timestamp, v int) tags (t int)".to_owned(),
             "create table odd.j1 using odd.docs tags ('{\"a\":1}')".to_owned(),
+            "create table odd.j2 using odd.docs tags ('{\"emoji\":\"😀\",\"big\":1e300}')".to_owned(),
             "create table odd.d1 using odd.meters tags ('a')".to_owned(),
             "create table odd.`D1` using odd.meters tags ('b')".to_owned(),
             "create table odd.`d.2` using odd.meters tags ('c')".to_owned(),
@@ -156,6 +159,40 @@ async fn every_planted_hazard_is_found_by_its_code() {
     assert!(code == 7 && codes(&named).contains("selected-name-missing"), "{named:#}");
 }
 
+/// Kinds of findings about the torture database, before a target that is new and one that is there and does not fit.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_torture_database_has_more_than_twenty_kinds_of_findings() {
+    let servers = Servers::standins().await;
+    servers.source_standin().seed_torture(&TortureSeed::new("torture")).unwrap();
+    let now = tdferry_common::clock::wall_now();
+    let odd = [
+        "create table torture.`d.2` (ts timestamp, v int)".to_owned(),
+        "create table torture.`a*b` (ts timestamp, v int)".to_owned(),
+        "create table torture.mixed (ts timestamp, v int)".to_owned(),
+        "create table torture.`MIXED` (ts timestamp, v int)".to_owned(),
+        "create table torture.big using torture.tagged tags ('{\"big\":1e300}')".to_owned(),
+        format!("insert into torture.mixed values ({}, 1)", now + 86_400_000),
+    ];
+    all(&servers.ask_source(), &odd).await;
+    let awkward = [
+        "create database torture precision 'us' keep 30d duration 10d single_stable 1".to_owned(),
+        "create stable torture.tagged (ts timestamp, more int) tags (j nchar(8))".to_owned(),
+        "create stable torture.`Odd Names` (ts timestamp, `value` int, `Count` int, `表` nchar(4)) tags (`Group` int)"
+            .to_owned(),
+        "create table torture.`texts` (ts timestamp, v int)".to_owned(),
+        format!("insert into torture.texts values ({}000, 1)", recent()),
+    ];
+    all(&servers.ask_target(), &awkward).await;
+    let from = servers.from("torture");
+    let (new_code, new) = checked(&from, &servers.to("nowhere"), &[]).await;
+    let (code, there) = checked(&from, &servers.to("torture"), &[]).await;
+    let found: BTreeSet<_> = codes(&new).union(&codes(&there)).cloned().collect();
+    eprintln!("{} kinds: {found:?}", found.len());
+    assert!(found.len() > 20 && (new_code, code) == (7, 7), "{found:?}");
+    let severe = |report: &Json, word: &str| report["counts"][word].as_u64().unwrap();
+    assert!(severe(&new, "blocks") >= 2 && severe(&there, "blocks") > severe(&new, "blocks"), "{found:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_side_that_cannot_be_used_and_wrong_words_have_their_exit_codes() {
     let servers = Servers::standins().await;
@@ -194,7 +231,7 @@ async fn the_same_report_comes_for_a_task_file_as_words_and_as_a_page() {
     let answer = answer(&args).await;
     assert_eq!(answer.code, 0, "{}", answer.stderr);
     let page = std::fs::read_to_string(page).unwrap();
-    for word in ["disk-unknown", "`meters`", "Nothing would lose data or block", "1 subtables"] {
+    for word in ["disk-unknown", "`meters`", "Nothing would lose data or block", "1 subtable,"] {
         let on_screen = word.starts_with("Nothing") || answer.stdout.contains(word);
         assert!(on_screen && page.contains(word), "{word}: {}", answer.stdout);
     }

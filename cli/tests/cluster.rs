@@ -158,3 +158,38 @@ async fn a_drained_site_hands_its_leases_on_and_gets_work_again_when_it_is_let()
         let _ = child.wait().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_goes_by_the_workers_of_a_cluster_and_by_what_they_copy_at_the_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = Servers::standins().await;
+    load::load(&servers.ask_source(), "power", SMALL, 13).await;
+    let store = folder.path().join("state");
+    let (coordinator, address) = coordinator(store.to_str().unwrap()).await;
+    let workers = [worker(&address, "dc=a"), worker(&address, "dc=b")];
+    let list = ["worker", "list", "--json"];
+    until(&address, &list, |workers| workers.as_array().is_some_and(|workers| workers.len() == 2)).await;
+    let (from, to) = (servers.from("power"), servers.to("power"));
+    let plan = ["plan", "--from", &from, "--to", &to, "--json"];
+    let idle = ask(&address, &plan).await.json();
+    assert_eq!(idle["fleet"], serde_json::json!({ "workers": 2, "slots": 2 }), "{idle:#}");
+    assert_eq!(idle["rates"]["from"], "defaults", "{idle:#}");
+    let one = ask(&address, &[&plan[..], &["--workers", "1"]].concat()).await.json();
+    assert_eq!(one["fleet"]["workers"], 1, "a flag goes before the cluster");
+
+    let file = folder.path().join("task.toml");
+    std::fs::write(&file, task_file("move-power", &servers, "power")).unwrap();
+    // it must still copy when it is asked about
+    servers.slow_target(Duration::from_millis(200));
+    ask(&address, &["task", "create", "-f", file.to_str().unwrap()]).await;
+    until(&address, &plan, |plan| plan["rates"]["from"] == "cluster").await;
+    let busy = ask(&address, &plan).await.json();
+    assert!(busy["rates"]["rows_per_slot"].as_f64().is_none_or(|rows| rows > 0.0), "{busy:#}");
+    servers.quick_target();
+    let watched = ask(&address, &["task", "watch", "move-power", "--json"]).await.json();
+    assert_eq!(watched["state"], "completed");
+    for mut child in workers.into_iter().chain([coordinator]) {
+        terminate(&child);
+        let _ = child.wait().await;
+    }
+}

@@ -65,6 +65,11 @@ pub fn widen_column(database: &str, kind: &str, table: &str, column: &Column) ->
     format!("alter {kind} {} modify column {}", path(database, table), declared(std::slice::from_ref(column)))
 }
 
+/// Gives a `table` or `stable` a column more.
+pub fn add_column(database: &str, kind: &str, table: &str, column: &Column) -> String {
+    format!("alter {kind} {} add column {}", path(database, table), declared(std::slice::from_ref(column)))
+}
+
 fn ident(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 2);
     if push_ident(&mut text, name).is_err() {

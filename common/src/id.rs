@@ -155,6 +155,11 @@ impl ShardId {
         Self(format!("tags-{round}-{group}"))
     }
 
+    /// The shard that looks for tables that only the target has.
+    pub fn tables() -> Self {
+        Self("tables".into())
+    }
+
     /// The shard that compares in a round what this one copied, repaired or compared.
     pub fn verify(&self, round: u32) -> Self {
         Self(format!("verify-{round}-{}", self.place()))
@@ -239,6 +244,8 @@ mod tests {
         assert_eq!(verified.to_string(), "verify-0-00000001-0002.0");
         assert_eq!(verified.repair(1).to_string(), "repair-1-00000001-0002.0");
         assert_eq!(verified.repair(1).verify(1).to_string(), "verify-1-00000001-0002.0");
+        assert_eq!(ShardId::tables().repair(1).verify(1).to_string(), "verify-1-tables");
+        assert_eq!(ShardId::tables().verify(1).repair(2).to_string(), "repair-2-tables");
         let tags = ShardId::tags(GroupId(1), 0);
         assert_eq!(tags.repair(1).to_string(), "repair-1-00000001");
     }

@@ -109,17 +109,20 @@ pub enum RefusedRow {
     Keep,
     /// A value is longer than the target's column.
     TooLong,
+    /// The target takes no table of that name.
+    BadName,
 }
 
 impl RefusedRow {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Keep, Self::TooLong];
+    pub const ALL: [Self; 3] = [Self::Keep, Self::TooLong, Self::BadName];
 
     /// The word for it, in options, files and lists.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Keep => "keep",
             Self::TooLong => "too-long",
+            Self::BadName => "bad-name",
         }
     }
 
@@ -276,6 +279,12 @@ pub trait Source: Rows {
     /// How many tables there are, cheaply enough to be asked again and again.
     async fn census(&self) -> PortResult<Census>;
 
+    /// Rows of these tables in a period before any of them fall together with others: as many as are read, unless
+    /// the unit of time becomes coarser on the way.
+    async fn count_before(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        self.count(tables, period).await
+    }
+
     /// A stable's subtables in pages, each name once. `exact` asks for the extent of each where that is cheap.
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>>;
 
@@ -316,6 +325,12 @@ pub trait Sink: Rows {
 
     /// Creates a normal table if it is missing.
     async fn create_table(&self, table: &NormalTable) -> PortResult<()>;
+
+    /// Gives a stable that is there the columns of this one that it lacks; rows that it holds have NULL there.
+    async fn add_to_stable(&self, stable: &Stable) -> PortResult<()>;
+
+    /// The same for a normal table.
+    async fn add_to_table(&self, table: &NormalTable) -> PortResult<()>;
 
     /// Creates the subtables that are missing, in as few statements as fit.
     async fn create_subtables(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()>;

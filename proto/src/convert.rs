@@ -83,21 +83,24 @@ impl From<Totals> for v1::Totals {
             kept: totals.kept,
             newest: totals.newest,
             late: totals.late,
+            merged: totals.merged,
+            left_out_high: high(totals.left_out),
+            left_out_low: low(totals.left_out),
         }
     }
 }
 
 impl From<Differing> for v1::Differing {
     fn from(differing: Differing) -> Self {
-        let Differing { tables, missing, extra, changed } = differing;
-        Self { tables, missing, extra, changed }
+        let Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
+        Self { tables, missing, extra, changed, unlike, extra_tables }
     }
 }
 
 impl From<v1::Differing> for Differing {
     fn from(differing: v1::Differing) -> Self {
-        let v1::Differing { tables, missing, extra, changed } = differing;
-        Self { tables, missing, extra, changed }
+        let v1::Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
+        Self { tables, missing, extra, changed, unlike, extra_tables }
     }
 }
 
@@ -117,8 +120,18 @@ impl From<v1::Totals> for Totals {
             kept: totals.kept,
             newest: totals.newest,
             late: totals.late,
+            merged: totals.merged,
+            left_out: (u128::from(totals.left_out_high) << 64) | u128::from(totals.left_out_low),
         }
     }
+}
+
+fn high(sum: u128) -> u64 {
+    low(sum >> 64)
+}
+
+fn low(sum: u128) -> u64 {
+    u64::try_from(sum & u128::from(u64::MAX)).unwrap_or_default()
 }
 
 impl From<Checkpoint> for v1::Checkpoint {
@@ -171,6 +184,7 @@ impl From<ShardKind> for v1::ShardKind {
             ShardKind::Copy(Density::Dense) => Self::CopyDense,
             ShardKind::Copy(Density::Sparse) => Self::CopySparse,
             ShardKind::VerifyTags => Self::VerifyTags,
+            ShardKind::VerifyTables => Self::VerifyTables,
             ShardKind::Verify(Density::Dense) => Self::VerifyDense,
             ShardKind::Verify(Density::Sparse) => Self::VerifySparse,
             ShardKind::Repair(Density::Dense, Extra::Kept) => Self::RepairDense,
@@ -193,6 +207,7 @@ impl TryFrom<v1::ShardKind> for ShardKind {
             v1::ShardKind::CopyDense => Ok(Self::Copy(Density::Dense)),
             v1::ShardKind::CopySparse => Ok(Self::Copy(Density::Sparse)),
             v1::ShardKind::VerifyTags => Ok(Self::VerifyTags),
+            v1::ShardKind::VerifyTables => Ok(Self::VerifyTables),
             v1::ShardKind::VerifyDense => Ok(Self::Verify(Density::Dense)),
             v1::ShardKind::VerifySparse => Ok(Self::Verify(Density::Sparse)),
             v1::ShardKind::RepairDense => Ok(Self::Repair(Density::Dense, Extra::Kept)),
@@ -406,7 +421,7 @@ mod tests {
             bytes: 4,
             tables: 5,
             before: Some(0),
-            differing: Differing { tables: 6, missing: 7, extra: 8, changed: 9 },
+            differing: Differing { tables: 6, missing: 7, extra: 8, changed: 9, unlike: 3, extra_tables: 4 },
             kept: 10,
             newest: Some(-11),
             late: 12,

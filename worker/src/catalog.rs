@@ -11,7 +11,7 @@ use tdferry_common::time::Period;
 use crate::extents::Extents;
 pub use crate::extents::Heading;
 use crate::filter::Filter;
-use crate::mapping;
+use crate::mapping::{self, Mapping};
 use crate::selection::{self, Listing, Selection};
 use crate::{period, sizing};
 
@@ -24,6 +24,14 @@ pub enum Part {
     Stable(Heading),
     /// A page of tables.
     Tables(Vec<Subtable>),
+    /// At the end, if there are any: tables whose rows are all to be rejected, since the target takes no table of such a
+    /// name.
+    Rejected {
+        /// How many.
+        tables: u64,
+        /// The first.
+        first: String,
+    },
 }
 
 /// What is known before anything is listed.
@@ -71,12 +79,28 @@ pub async fn read(
         normal_tables: length(&selection.normal_tables),
         rows: extents.rows(),
     }));
+    let (mapping, mut rejected) = (Mapping::of(spec), None);
+    let mut telling = |stable: &str, part| {
+        if let Part::Tables(page) = &part {
+            note_rejected(&mapping, stable, page, &mut rejected);
+        }
+        take(part);
+    };
     for (taken, extent) in selection.stables.iter().zip(&extents.stables) {
         let heading = Heading::of_stable(&taken.stable, taken.tables.unwrap_or(0), *extent);
-        tables(source.as_ref(), &mut filter, heading, &mut take).await?;
+        tables(source.as_ref(), &mut filter, heading, &mut telling).await?;
     }
-    normal_tables(&selection, &extents, &mut take);
+    normal_tables(&selection, &extents, &mut telling);
+    if let Some((tables, first)) = rejected {
+        take(Part::Rejected { tables, first });
+    }
     Ok(())
+}
+
+fn note_rejected(mapping: &Mapping, stable: &str, page: &[Subtable], rejected: &mut Option<(u64, String)>) {
+    for table in page.iter().filter(|table| mapping.rejects(stable, &table.name).is_some()) {
+        rejected.get_or_insert_with(|| (0, table.name.clone())).0 += 1;
+    }
 }
 
 /// By the source's clock where it can be asked, else by this machine's, as a survey fixes it.
@@ -102,26 +126,26 @@ async fn tables(
     source: &dyn Source,
     filter: &mut Filter,
     heading: Heading,
-    take: &mut impl FnMut(Part),
+    take: &mut impl FnMut(&str, Part),
 ) -> PortResult<()> {
     let (stable, exact) = (heading.name.clone(), heading.tables <= sizing::EXACT_TABLES);
-    take(Part::Stable(heading));
+    take(&stable, Part::Stable(heading));
     let mut pages = source.subtables(&stable, exact);
     while let Some(mut page) = pages.try_next().await? {
         page.retain(|subtable| filter.takes_subtable(&stable, &subtable.name));
-        take(Part::Tables(page));
+        take(&stable, Part::Tables(page));
     }
     Ok(())
 }
 
-fn normal_tables(selection: &Selection, extents: &Extents, take: &mut impl FnMut(Part)) {
+fn normal_tables(selection: &Selection, extents: &Extents, take: &mut impl FnMut(&str, Part)) {
     if selection.normal_tables.is_empty() {
         return;
     }
-    take(Part::Stable(Heading::of_normal_tables(&selection.normal_tables, &extents.normal)));
+    take("", Part::Stable(Heading::of_normal_tables(&selection.normal_tables, &extents.normal)));
     let counted = selection.normal_tables.iter().zip(&extents.normal);
     let page = counted.map(|(table, extent)| Subtable { name: table.name.clone(), extent: Some(*extent) });
-    take(Part::Tables(page.collect()));
+    take("", Part::Tables(page.collect()));
 }
 
 fn length<T>(items: &[T]) -> u64 {
@@ -165,14 +189,14 @@ mod tests {
         let start = starts(&parts);
         let listed = parts.iter().filter_map(|part| match part {
             Part::Tables(page) => Some(page.len()),
-            Part::Start(_) | Part::Stable(_) => None,
+            Part::Start(_) | Part::Stable(_) | Part::Rejected { .. } => None,
         });
         let listed = u64::try_from(listed.sum::<usize>()).unwrap();
         assert!(start.subtables > 0 && start.rows > 0, "{start:?}");
         assert_eq!(listed, start.subtables + start.normal_tables);
         let headed = parts.iter().filter_map(|part| match part {
             Part::Stable(heading) => Some(heading.rows),
-            Part::Start(_) | Part::Tables(_) => None,
+            Part::Start(_) | Part::Tables(_) | Part::Rejected { .. } => None,
         });
         assert_eq!(headed.sum::<u64>(), start.rows);
         assert_eq!(sink.held(), MemDatabase::default());

@@ -53,7 +53,7 @@ async fn create(
     let range = attempt.shard().range;
     let from = attempt.ledger.entry().offset.index;
     let batches = (from..range.to).step_by(usize::try_from(BATCH).unwrap_or(usize::MAX));
-    let taking = attempt.session.stable_tags.begin(attempt, stable);
+    let (taking, mapping) = (attempt.session.stable_tags.begin(attempt, stable), attempt.mapping());
     let read = |from: u32| {
         let to = from.saturating_add(BATCH).min(range.to);
         let names = attempt.claimed.slice(from, to);
@@ -63,9 +63,10 @@ async fn create(
     let mut batches = stream::iter(batches.map(read)).buffered(AHEAD);
     let (mut at, mut gone) = (from, Vec::new());
     while let Some((to, rows)) = batches.next().await {
-        let rows = rows?;
-        put(attempt, sink, stable, &rows).await?;
+        let mut rows = rows?;
         gone.extend(without(attempt.claimed.slice(at, to), &rows));
+        rows.retain(|row| mapping.rejects(&stable.name, &row.name).is_none());
+        put(attempt, sink, stable, &rows).await?;
         at = to;
         let created = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         attempt.ledger.advance(|offset, totals| {

@@ -2,18 +2,20 @@
 //! held against the source's. With `schema=none`, and where a task only compares,
 //! nothing but the last is done.
 
+use std::collections::BTreeSet;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use tdferry_common::options::{Mode, Options, SchemaMode};
+use tdferry_common::options::{Mode, OnMissingColumn, Options, SchemaMode};
 use tdferry_common::port::{Side, Sink, Source};
 use tdferry_common::schema::{NormalTable, Stable};
 
 use crate::filter::Filter;
 use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::rules::{self, Load};
-use crate::selection::{self, Listing, Selection};
-use crate::structure::{hold_normal, no_database};
+use crate::selection::{self, Listing, Selection, Taken};
+use crate::structure::{TABLES, hold_normal, no_database};
 use crate::target;
 
 /// Statements in flight at once: one after the other a thousand normal tables take a minute on a slow link.
@@ -27,6 +29,9 @@ pub(crate) async fn run(attempt: &Attempt) -> Worked<Finish> {
     if mode != Mode::Verify && schema != SchemaMode::None {
         create_database(attempt, source.as_ref(), sink.as_ref()).await?;
         create_tables(attempt, sink.as_ref(), &selection).await?;
+    }
+    if mode != Mode::Verify && attempt.spec.options.on_missing_column == OnMissingColumn::Widen {
+        add_columns(attempt, sink.as_ref(), &selection).await?;
     }
     hold(attempt, source.as_ref(), sink.as_ref(), &selection).await?;
     let end = attempt.shard().end();
@@ -77,6 +82,31 @@ async fn create_table(attempt: &Attempt, sink: &dyn Sink, table: &NormalTable) -
     attempt.ask(&doing, Side::Sink, || sink.create_table(table)).await
 }
 
+/// Adds to stables and normal tables that are there what they lack. One that is not there is told of when all are held
+/// against each other.
+async fn add_columns(attempt: &Attempt, sink: &dyn Sink, selection: &Selection) -> Worked<()> {
+    let mapping = attempt.mapping();
+    let found = attempt.list("listing the target's stables", Side::Sink, || sink.stables()).await?;
+    for Taken { stable, .. } in &selection.stables {
+        let target = mapping.stable(&stable.name);
+        if found.iter().any(|one| one.name == target) {
+            let doing = format!("adding columns to the stable `{}`", stable.name);
+            attempt.ask(&doing, Side::Sink, || sink.add_to_stable(stable)).await?;
+        }
+    }
+    let names: Vec<_> = selection.normal_tables.iter().map(|table| table.name.clone()).collect();
+    for names in names.chunks(TABLES) {
+        let doing = "reading the target's normal tables";
+        let found = attempt.ask(doing, Side::Sink, || sink.tables(names)).await?;
+        let found: BTreeSet<_> = found.iter().map(|table| table.name.as_str()).collect();
+        for table in selection.normal_tables.iter().filter(|table| found.contains(table.name.as_str())) {
+            let doing = format!("adding columns to the normal table `{}`", table.name);
+            attempt.ask(&doing, Side::Sink, || sink.add_to_table(table)).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn all(statements: Vec<BoxFuture<'_, Worked<()>>>) -> Worked<()> {
     stream::iter(statements).buffer_unordered(STATEMENTS).try_collect().await
 }
@@ -90,6 +120,9 @@ async fn hold(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink, selection
     mismatches.extend(selection.stables.iter().flat_map(|taken| both.hold_stable(&taken.stable)));
     let tables: Vec<&NormalTable> = selection.normal_tables.iter().collect();
     mismatches.extend(hold_normal(attempt, sink, &tables).await?);
+    // a task that only compares tells of them where it compares them
+    let told_later = attempt.spec.options.mode == Mode::Verify;
+    mismatches.retain(|mismatch| !told_later || mismatch.lacking_normal_table().is_none());
     let mismatches = target::unsettled(mismatches, &attempt.spec.options);
     if mismatches.is_empty() {
         return Ok(());

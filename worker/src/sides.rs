@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use tdferry_common::digest::{RowSum, run_hashes};
-use tdferry_common::port::{Connector, PortResult, Rows, Sink, Source};
-use tdferry_common::schema::{Column, Database, Stable};
+use tdferry_common::options::OnMissingColumn;
+use tdferry_common::port::{Connector, PortError, PortResult, Rows, Sink, Source};
+use tdferry_common::schema::{Column, Database, NormalTable, Stable};
 use tdferry_common::spec::Spec;
 use tdferry_common::time::Period;
 
 use crate::filter::Filter;
 use crate::mapping::{self, Mapping};
 use crate::rules::{self, Load, Why};
-use crate::selection::{self, Listing};
+use crate::selection::{self, Listing, Selection, Taken};
 
 /// Subtables read with one query: few enough that their sums are nothing in memory, enough to be quick.
 const NAMES_AT_ONCE: usize = 256;
@@ -105,7 +106,11 @@ pub async fn sums(
 ) -> PortResult<()> {
     let source = mapping::source(connector, spec, "").await?;
     let mut filter = Filter::new(&spec.options);
-    let selection = selection::select(source.as_ref(), spec, &mut filter, Listing::IfPicked).await?;
+    let mut selection = selection::select(source.as_ref(), spec, &mut filter, Listing::IfPicked).await?;
+    let sink = mapping::sink(connector, spec, "").await?;
+    if spec.options.on_missing_column == OnMissingColumn::Null {
+        leave_out(&mut selection, sink.as_ref(), &Mapping::of(spec)).await?;
+    }
     for taken in &selection.stables {
         // as their rows are copied: under the target's names, and of the rows that are asked for
         let both = Both::open(connector, spec, &taken.stable, period).await?;
@@ -119,13 +124,30 @@ pub async fn sums(
             }
         }
     }
-    let sink = mapping::sink(connector, spec, "").await?;
     for table in &selection.normal_tables {
         let (columns, name) = (table.columns.as_slice(), table.name.as_str());
         let source = one(source.as_ref(), name, columns, period).await?;
-        let target = one(sink.as_ref(), name, columns, period).await?;
+        let target = if_there(one(sink.as_ref(), name, columns, period).await)?;
         let at_target = Mapping::of(spec).table("", name);
         take(TableSums { stable: String::new(), table: table.name.clone(), at_target, source, target });
+    }
+    Ok(())
+}
+
+/// Leaves out the columns that were not copied, since the target lacks them.
+async fn leave_out(selection: &mut Selection, sink: &dyn Sink, mapping: &Mapping) -> PortResult<()> {
+    let stables = sink.stables().await?;
+    let has = |there: &[Column], name: &str| there.iter().any(|column| column.name == name);
+    for Taken { stable, .. } in &mut selection.stables {
+        let (name, target) = (stable.name.clone(), mapping.stable(&stable.name));
+        let there = stables.iter().find(|one| one.name == target).map_or(&[][..], |one| &one.columns);
+        stable.columns.retain(|column| has(there, &mapping.column(&name, &column.name)));
+    }
+    let names: Vec<_> = selection.normal_tables.iter().map(|table| table.name.clone()).collect();
+    let found = sink.tables(&names).await?;
+    for NormalTable { name, columns } in &mut selection.normal_tables {
+        let there = found.iter().find(|one| one.name == *name).map_or(&[][..], |one| &one.columns);
+        columns.retain(|column| has(there, &mapping.column(name, &column.name)));
     }
     Ok(())
 }
@@ -152,10 +174,11 @@ impl<'a> Both<'a> {
     }
 
     async fn tables(&self, names: &[String]) -> PortResult<Vec<TableSums>> {
-        let (source, target) = tokio::try_join!(
+        let (source, target) = tokio::join!(
             many(self.source.as_ref(), self.stable, names, self.period),
             many(self.sink.as_ref(), self.stable, names, self.period),
-        )?;
+        );
+        let (source, target) = (source?, if_there(target)?);
         let of = |sums: &BTreeMap<String, (u64, RowSum)>, name: &String| {
             sums.get(name).copied().unwrap_or_default()
         };
@@ -169,6 +192,14 @@ impl<'a> Both<'a> {
             target: of(&target, name),
         };
         Ok(names.into_iter().map(sums).collect())
+    }
+}
+
+/// A target that lacks the table, or a column of it, has none of the source's rows. That must not hide how a task ended.
+fn if_there<T: Default>(read: PortResult<T>) -> PortResult<T> {
+    match read {
+        Err(PortError::Missing { .. }) => Ok(T::default()),
+        read => read,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It is asked for once for all leases of a task that begin at about the same time, and kept for a short while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +13,13 @@ use tokio::time::Instant;
 
 use crate::lease::{Attempt, Ended, Worked};
 use crate::mapping::Mapping;
-use crate::target::{self, Mismatch, Of};
+use crate::target::{self, Mismatch, NORMAL_TABLE, Of};
 
 /// Long enough that a burst of small shards asks once, short enough that a change is seen by those that follow.
 const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// Normal tables asked for at once. Each is described by itself: so many fit well into the time of one question.
+pub(crate) const TABLES: usize = 500;
 
 /// What is known, by task as stored.
 #[derive(Clone, Default)]
@@ -98,6 +101,40 @@ impl Structures {
         source: &dyn Source,
         sink: &dyn Sink,
     ) -> Worked<Layout> {
+        let (layout, mismatches) = self.held(attempt, source, sink).await?;
+        self.settled(attempt, mismatches)?;
+        Ok(layout)
+    }
+
+    /// The same for who compares: normal tables that the target lacks are told by the source's names, and fail nothing.
+    pub(crate) async fn layout_to_compare(
+        &self,
+        attempt: &Attempt,
+        source: &dyn Source,
+        sink: &dyn Sink,
+    ) -> Worked<(Layout, BTreeSet<String>)> {
+        let (layout, mismatches) = self.held(attempt, source, sink).await?;
+        let (lacking, others): (Vec<_>, Vec<_>) =
+            mismatches.into_iter().partition(|mismatch| mismatch.lacking_normal_table().is_some());
+        self.settled(attempt, others)?;
+        let mapping = attempt.mapping();
+        let lacks = |name: &&String| {
+            let target = mapping.table("", name);
+            lacking.iter().any(|one| one.lacking_normal_table() == Some(target.as_str()))
+        };
+        let names = attempt.claimed.shard_names();
+        Ok((
+            layout,
+            if lacking.is_empty() { BTreeSet::new() } else { names.iter().filter(lacks).cloned().collect() },
+        ))
+    }
+
+    async fn held(
+        &self,
+        attempt: &Attempt,
+        source: &dyn Source,
+        sink: &dyn Sink,
+    ) -> Worked<(Layout, Vec<Mismatch>)> {
         let both = self.both(attempt, source, sink).await?;
         let database = both.target.as_ref().ok_or_else(|| no_database(attempt))?;
         let mut mismatches: Vec<_> = target::hold_precision(&both.source, database).into_iter().collect();
@@ -106,9 +143,13 @@ impl Structures {
         } else {
             stable_layout(&both, &attempt.claimed.stable, &mut mismatches)?
         };
+        Ok((layout, mismatches))
+    }
+
+    fn settled(&self, attempt: &Attempt, mismatches: Vec<Mismatch>) -> Worked<()> {
         let mismatches = target::unsettled(mismatches, &attempt.spec.options);
         if mismatches.is_empty() {
-            return Ok(layout);
+            return Ok(());
         }
         self.forget(attempt);
         Err(Ended::Failed(target::in_words(&mismatches)))
@@ -130,9 +171,16 @@ impl Structures {
                 "the source has no normal table `{gone}` any more; create the task again without it"
             )));
         }
-        mismatches.extend(hold_normal(attempt, sink, &tables).await?);
-        let columns = |table: &&NormalTable| (table.name.clone(), Arc::from(table.columns.as_slice()));
-        Ok(Layout::Normal(tables.iter().map(columns).collect()))
+        let (found, mapping) = (hold_normal(attempt, sink, &tables).await?, attempt.mapping());
+        let columns = |table: &&NormalTable| {
+            let NormalTable { name, columns } = mapping.target_table(table);
+            let columns = target::without_missing(&name, &table.columns, &columns, &found);
+            tell_left_out(&table.name, &table.columns, &columns);
+            (table.name.clone(), Arc::from(columns))
+        };
+        let layout = Layout::Normal(tables.iter().map(columns).collect());
+        mismatches.extend(found);
+        Ok(layout)
     }
 
     /// Asks anew next time: a person may have altered something.
@@ -170,15 +218,36 @@ async fn ask_both(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Wo
 fn stable_layout(both: &Both, name: &str, mismatches: &mut Vec<Mismatch>) -> Worked<Layout> {
     let gone = || Ended::Failed(format!("the source has no stable `{name}` any more; create the task again"));
     let stable = both.source_stable(name).ok_or_else(gone)?.clone();
-    mismatches.extend(both.hold_stable(&stable));
-    let columns = Arc::from(stable.columns.as_slice());
-    Ok(Layout::Stable { stable, columns })
+    let found = both.hold_stable(&stable);
+    let mapped = both.mapping.target_stable(&stable);
+    let columns = target::without_missing(&mapped.name, &stable.columns, &mapped.columns, &found);
+    tell_left_out(name, &stable.columns, &columns);
+    mismatches.extend(found);
+    Ok(Layout::Stable { columns: Arc::from(columns.as_slice()), stable: Stable { columns, ..stable } })
+}
+
+/// What the target has no column for goes nowhere: whoever looks at the log must see it.
+fn tell_left_out(table: &str, all: &[Column], columns: &[Column]) {
+    let left_out: Vec<_> = all.iter().filter(|one| !columns.contains(one)).map(|one| &one.name).collect();
+    if !left_out.is_empty() {
+        tracing::warn!(table, columns = ?left_out, "columns that the target lacks are left out");
+    }
 }
 
 impl Both {
     /// A stable of the source.
     pub(crate) fn source_stable(&self, name: &str) -> Option<&Stable> {
         self.source_stables.get(name)
+    }
+
+    /// All stables of the source.
+    pub(crate) fn source_stables(&self) -> impl Iterator<Item = &Stable> {
+        self.source_stables.values()
+    }
+
+    /// A stable of the target, by its own name.
+    pub(crate) fn target_stable(&self, name: &str) -> Option<&Stable> {
+        self.target_stables.get(name)
     }
 
     /// A stable of the source held against what the target should have of it.
@@ -199,18 +268,16 @@ pub(crate) async fn hold_normal(
     sink: &dyn Sink,
     tables: &[&NormalTable],
 ) -> Worked<Vec<Mismatch>> {
-    /// Each is described by itself: so many fit well into the time of one question.
-    const TABLES: usize = 500;
     let (mut mismatches, mapping) = (Vec::new(), attempt.mapping());
     for some in tables.chunks(TABLES) {
         let names: Vec<_> = some.iter().map(|table| table.name.clone()).collect();
         let found =
             attempt.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
         let found: BTreeMap<_, _> = found.iter().map(|table| (table.name.as_str(), table)).collect();
-        for table in some {
+        for table in some.iter().filter(|table| mapping.rejects("", &table.name).is_none()) {
             let NormalTable { name, columns } = mapping.target_table(table);
             mismatches.extend(match found.get(table.name.as_str()) {
-                None => vec![Mismatch::NoTable { kind: "normal table", table: name }],
+                None => vec![Mismatch::NoTable { kind: NORMAL_TABLE, table: name }],
                 Some(there) => target::hold_columns(&name, Of::Column, &columns, &there.columns),
             });
         }

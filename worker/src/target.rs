@@ -5,12 +5,17 @@
 
 use std::fmt;
 
-use tdferry_common::options::Options;
+use tdferry_common::options::{OnMissingColumn, Options};
 use tdferry_common::schema::{Column, DataType, Database};
+
+/// What a table without a stable is called.
+pub(crate) const NORMAL_TABLE: &str = "normal table";
 
 /// What a difference is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Of {
+    /// The timestamp, without which there are no rows.
+    Key,
     Column,
     Tag,
 }
@@ -31,6 +36,7 @@ pub(crate) enum Mismatch {
 impl fmt::Display for Of {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Key => "first column",
             Self::Column => "column",
             Self::Tag => "tag",
         })
@@ -61,6 +67,14 @@ impl fmt::Display for Mismatch {
 }
 
 impl Mismatch {
+    /// The target's name of a normal table that it lacks: who compares tells of it, and whoever repairs creates it.
+    pub(crate) fn lacking_normal_table(&self) -> Option<&str> {
+        match self {
+            Self::NoTable { kind, table } if *kind == NORMAL_TABLE => Some(table),
+            _ => None,
+        }
+    }
+
     /// Whether it is nothing but a column that is shorter at the target: what each value does about it is for the task.
     pub(crate) fn is_shorter_column(&self) -> bool {
         match self {
@@ -72,7 +86,10 @@ impl Mismatch {
 
 /// Leaves out what the task's options settle.
 pub(crate) fn unsettled(mismatches: Vec<Mismatch>, options: &Options) -> Vec<Mismatch> {
-    let settled = |mismatch: &Mismatch| options.on_too_long.is_some() && mismatch.is_shorter_column();
+    let settled = |mismatch: &Mismatch| match mismatch {
+        Mismatch::NoColumn { of: Of::Column, .. } => options.on_missing_column == OnMissingColumn::Null,
+        _ => options.on_too_long.is_some() && mismatch.is_shorter_column(),
+    };
     mismatches.into_iter().filter(|mismatch| !settled(mismatch)).collect()
 }
 
@@ -86,7 +103,26 @@ pub(crate) fn hold_precision(source: &Database, target: &Database) -> Option<Mis
 
 /// Holds a table's columns, or tags, against each other. What the target has beyond the source does no harm.
 pub(crate) fn hold_columns(table: &str, of: Of, source: &[Column], target: &[Column]) -> Vec<Mismatch> {
-    source.iter().filter_map(|column| hold_column(table, of, column, target)).collect()
+    let first = if of == Of::Column { Of::Key } else { of };
+    let of = std::iter::once(first).chain(std::iter::repeat(of));
+    source.iter().zip(of).filter_map(|(column, of)| hold_column(table, of, column, target)).collect()
+}
+
+/// The columns of a table that the target, who calls them as `mapped` in the same order, has as well.
+pub(crate) fn without_missing(
+    table: &str,
+    columns: &[Column],
+    mapped: &[Column],
+    mismatches: &[Mismatch],
+) -> Vec<Column> {
+    let is_missing = |name: &str| {
+        mismatches.iter().any(|mismatch| match mismatch {
+            Mismatch::NoColumn { table: of, column, .. } => of == table && column.name == name,
+            _ => false,
+        })
+    };
+    let there = columns.iter().zip(mapped).filter(|(_, mapped)| !is_missing(&mapped.name));
+    there.map(|(column, _)| column.clone()).collect()
 }
 
 fn hold_column(table: &str, of: Of, source: &Column, target: &[Column]) -> Option<Mismatch> {
@@ -136,7 +172,29 @@ mod tests {
     }
 
     fn held(source: Column, target: &[Column]) -> Vec<String> {
-        hold_columns("meters", Of::Column, &[source], target).iter().map(ToString::to_string).collect()
+        let ts = column("ts", DataType::Timestamp, 8);
+        let target = [std::slice::from_ref(&ts), target].concat();
+        hold_columns("meters", Of::Column, &[ts, source], &target).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_column_may_be_left_out_where_the_task_says_so_and_the_timestamp_never() {
+        let columns = ["ts", "a", "b"].map(|name| column(name, DataType::Timestamp, 8));
+        let lenient = Options { on_missing_column: OnMissingColumn::Null, ..Options::default() };
+        let cases: [(&[Column], &Options, usize, &[Column]); 4] = [
+            (&columns[..2], &lenient, 0, &columns[..2]),
+            (&columns[1..], &lenient, 1, &columns[1..]),
+            (&columns[..2], &Options::default(), 1, &columns[..2]),
+            (&columns, &lenient, 0, &columns),
+        ];
+        for (target, options, unsettled_ones, kept) in cases {
+            let found = hold_columns("meters", Of::Column, &columns, target);
+            assert_eq!(without_missing("meters", &columns, &columns, &found), kept);
+            assert_eq!(without_missing("other", &columns, &columns, &found), columns);
+            assert_eq!(unsettled(found, options).len(), unsettled_ones, "{target:?}");
+        }
+        let tags = hold_columns("meters", Of::Tag, &columns, &columns[..1]);
+        assert_eq!(unsettled(tags, &lenient).len(), 2, "a tag is no column");
     }
 
     #[test]

@@ -129,7 +129,8 @@ fn stables(facts: &Facts) -> BTreeMap<String, Sums> {
     let last_round = last_round(facts);
     let mut stables: BTreeMap<String, Sums> = BTreeMap::new();
     for (stable, shard) in &facts.shards {
-        if matches!(shard.kind, ShardKind::Survey | ShardKind::Schema) {
+        // what belongs to no stable
+        if shard.group.is_none() {
             continue;
         }
         let fresh = || Sums { sum: Some(0), ..Sums::default() };
@@ -149,7 +150,7 @@ impl Sums {
         match shard.kind {
             ShardKind::Create => self.tables += totals.tables,
             ShardKind::Copy(_) => self.add_copy(shard),
-            ShardKind::VerifyTags | ShardKind::Verify(_) => {
+            ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => {
                 self.verify += 1;
                 if matches!(shard.kind, ShardKind::Verify(_)) {
                     self.read_back += totals.read;
@@ -172,6 +173,7 @@ impl Sums {
         sum.rejected += one.rejected;
         sum.bytes += one.bytes;
         sum.expired += one.expired;
+        sum.merged += one.merged;
         sum.source_counted += one.source_counted;
         sum.target_counted += one.target_counted;
         sum.before = Some(sum.before.unwrap_or(0) + one.before.unwrap_or(0));
@@ -199,6 +201,7 @@ fn rows(totals: &Totals) -> Value {
         "written": totals.written,
         "rejected": totals.rejected,
         "expired": totals.expired,
+        "merged": totals.merged,
         "before": totals.before,
         "source_counted": totals.source_counted,
         "target_counted": totals.target_counted,
@@ -207,8 +210,11 @@ fn rows(totals: &Totals) -> Value {
 }
 
 fn differing(differing: &Differing) -> Value {
-    let Differing { tables, missing, extra, changed } = differing;
-    json!({ "tables": tables, "missing": missing, "extra": extra, "changed": changed })
+    let Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
+    json!({
+        "tables": tables, "missing": missing, "extra": extra, "changed": changed,
+        "tables_missing_or_tags": unlike, "extra_tables": extra_tables,
+    })
 }
 
 fn shard(facts: &Facts, stable: &str, shard: &Shard) -> Value {
@@ -218,6 +224,8 @@ fn shard(facts: &Facts, stable: &str, shard: &Shard) -> Value {
         ShardState::Failed { reason } => Some(reason),
         ShardState::Open | ShardState::Done => None,
     };
+    // the others read none, and a sum over nothing reads like one over something
+    let has_rows = matches!(shard.kind, ShardKind::Copy(_) | ShardKind::Verify(_));
     json!({
         "id": shard.id.to_string(),
         "kind": shard.kind.to_string(),
@@ -228,16 +236,17 @@ fn shard(facts: &Facts, stable: &str, shard: &Shard) -> Value {
         "state": shard.state.name(),
         "why": why,
         "rows": rows(&shard.checkpoint.totals),
-        "sum": shard.checkpoint.sum.map(hex),
+        "sum": shard.checkpoint.sum.filter(|_| has_rows).map(hex),
         "expected": shard.expected.map(hex),
         "differing": differing(&shard.checkpoint.totals.differing),
     })
 }
 
-/// Open ends are null; units are told besides, since a moment in words ends at the nanosecond.
+/// Open ends are null, and both where there is no time in between; units are told besides, since a moment in words ends at the nanosecond.
 fn period(period: Period, unit: Precision) -> Value {
     let end = |units: i64| {
-        (units != i64::MIN && units != i64::MAX).then(|| show_millis(unit.to_unix_millis(units)))
+        (!period.is_empty() && units != i64::MIN && units != i64::MAX)
+            .then(|| show_millis(unit.to_unix_millis(units)))
     };
     json!({ "from": end(period.from), "to": end(period.to), "units": [period.from, period.to] })
 }
@@ -269,6 +278,8 @@ fn verdict(facts: &Facts) -> Value {
         "rows_rejected": totals.rejected,
         "rejects_kept_in": spec.rejects_place(),
         "rejects_not_counted": facts.rejects.as_ref().err(),
+        "rows_merged": totals.merged,
+        "extra_tables": totals.differing.unwrap_or_default().extra_tables,
         "rows_read_back": facts.task.progress.unwrap_or_default().rows_verified,
         "rounds_of_repair": last_round(facts),
         "tables_summed": facts.tables.len(),

@@ -12,6 +12,9 @@ use crate::page::escaped;
 /// Rows of one table: a browser should still scroll. The file has all of them.
 const MOST_ROWS: usize = 2_000;
 
+/// Bytes of a text that is given room of its own in a table that scrolls: a reason, not a name.
+const LONG_TEXT: usize = 60;
+
 const STYLE: &str = "\
 :root{color-scheme:light dark;--fg:#1c2330;--dim:#5b6576;--bg:#f6f7f9;--card:#fff;--line:#dfe3ea;--good:#1b6e3c;--bad:#b3261e}\
 @media(prefers-color-scheme:dark){:root{--fg:#e4e8ef;--dim:#9aa5b5;--bg:#12161d;--card:#1a2029;--line:#2c3542;--good:#7ad69a;--bad:#ff8a80}}\
@@ -22,16 +25,21 @@ table.fields th{width:22rem}.scroll{overflow-x:auto}table{width:100%;border-coll
 th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-top:1px solid var(--line);overflow-wrap:anywhere}\
 th{color:var(--dim);font-weight:600;overflow-wrap:normal}td.n{text-align:right;white-space:nowrap;overflow-wrap:normal;\
 font-variant-numeric:tabular-nums}th.n{text-align:right}code{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}\
-table.fields{margin-top:1rem}summary{cursor:pointer;font-size:1.1rem;font-weight:600;margin:2rem 0 .5rem}";
+table.fields{margin-top:1rem}.scroll td{overflow-wrap:break-word;min-width:4rem}.scroll td.t{white-space:nowrap}\
+.scroll td.w{min-width:22rem}.scroll td code{white-space:nowrap}\
+@media(max-width:52rem){table.fields,table.fields tbody,table.fields tr,table.fields th,table.fields td{display:block;width:auto}\
+table.fields td{border:0;padding-top:0}table.fields th{padding-bottom:0}}summary{cursor:pointer;font-size:1.1rem;font-weight:600;margin:2rem 0 .5rem}";
 
 /// A column of a table: its heading, and where it stands in an entry.
 type Column = (&'static str, &'static str);
 
-const VERDICT: [Column; 10] = [
+const VERDICT: [Column; 12] = [
     ("ended as", "/state"),
     ("because", "/reason"),
     ("rows written", "/rows_written"),
     ("rows of the target read back and compared", "/rows_read_back"),
+    ("rows that fell on the moment of a later one, which was copied", "/rows_merged"),
+    ("tables that only the target has", "/extra_tables"),
     ("rounds of repair", "/rounds_of_repair"),
     ("rows refused", "/rows_rejected"),
     ("kept in", "/rejects_kept_in"),
@@ -196,7 +204,12 @@ fn table(html: &mut String, entries: &[&Value], columns: &[Column]) {
         html.push_str("<tr>");
         for (_, path) in &columns {
             let value = entry.pointer(path).unwrap_or(&Value::Null);
-            let class = if value.is_number() { " class=\"n\"" } else { "" };
+            let class = match value {
+                Value::Number(_) => " class=\"n\"",
+                Value::String(text) if is_moment(text) => " class=\"t\"",
+                Value::String(text) if text.len() > LONG_TEXT => " class=\"w\"",
+                _ => "",
+            };
             let _ = write!(html, "<td{class}>{}</td>", shown(value));
         }
         html.push_str("</tr>\n");
@@ -228,6 +241,14 @@ fn shown(value: &Value) -> String {
 /// Sums are long and meant to be compared.
 fn is_sum(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A moment as [`show_millis`](tdferry_common::time::show_millis) writes it, which reads badly in two lines.
+fn is_moment(text: &str) -> bool {
+    text.len() > 19
+        && text.is_char_boundary(10)
+        && text.split_at(10).1.starts_with('T')
+        && text.ends_with('Z')
 }
 
 fn length<T>(items: &[T]) -> u64 {

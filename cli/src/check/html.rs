@@ -18,10 +18,12 @@ font:15px/1.5 system-ui,sans-serif}h1{font-size:1.5rem;margin:0}h2{font-size:1.1
 p{margin:.3rem 0}.dim{color:var(--dim)}.verdict{font-weight:600}\
 table{width:100%;border-collapse:collapse;background:var(--card);border:1px solid var(--line)}\
 th,td{text-align:left;vertical-align:top;padding:.5rem .7rem;border-top:1px solid var(--line);overflow-wrap:anywhere}\
-th{color:var(--dim);font-weight:600}td:first-child{white-space:nowrap;overflow-wrap:normal}\
+th{color:var(--dim);font-weight:600}col.code{width:15rem}col.where{width:18%}\
 code,pre{font:13px/1.5 ui-monospace,monospace}pre{margin:0;padding:.8rem;background:var(--card);\
 border:1px solid var(--line);white-space:pre-wrap;overflow-wrap:anywhere}\
-.loses{color:var(--loses)}.blocks{color:var(--blocks)}.changes{color:var(--changes)}.notes{color:var(--notes)}";
+.loses{color:var(--loses)}.blocks{color:var(--blocks)}.changes{color:var(--changes)}.notes{color:var(--notes)}\
+@media(max-width:52rem){table,tbody,tr,td{display:block}tr:first-child{display:none}tr+tr{border-top:1px solid var(--line);\
+padding:.3rem 0}td{border:0;padding:.15rem .7rem}td[data-is]::before{content:attr(data-is) \": \";color:var(--dim)}}";
 
 pub(super) fn page(view: &View<'_>) -> String {
     let report = view.report;
@@ -62,12 +64,19 @@ fn head(html: &mut String, view: &View<'_>) {
 }
 
 fn table(html: &mut String, found: &[&Finding]) {
-    html.push_str("<table><tr><th>code</th><th>where</th><th>what</th><th>tdferry</th><th>you</th></tr>");
+    html.push_str(
+        "<table><col class=\"code\"><col class=\"where\"><tr><th>code</th><th>where</th><th>what</th><th>tdferry</th>\
+         <th>you</th></tr>",
+    );
     for finding in found {
-        let cells = [&finding.place.to_string(), &finding.what, finding.kind.does, finding.kind.cure];
-        let _ = write!(html, "<tr><td><code>{}</code></td>", finding.kind.code);
-        for cell in cells {
-            let _ = write!(html, "<td>{}</td>", escaped(cell));
+        let cells =
+            [("what", finding.what.as_str()), ("tdferry", finding.kind.does), ("you", finding.kind.cure)];
+        // a long place breaks between its names
+        let place = escaped(&finding.place.to_string()).replace("`.`", "`.<wbr>`");
+        let _ =
+            write!(html, "<tr><td><code>{}</code></td><td data-is=\"where\">{place}</td>", finding.kind.code);
+        for (is, cell) in cells {
+            let _ = write!(html, "<td data-is=\"{is}\">{}</td>", escaped(cell));
         }
         html.push_str("</tr>\n");
     }
@@ -82,8 +91,8 @@ fn statements(html: &mut String, view: &View<'_>) {
             write!(html, "<h2>statements ({})</h2><pre>{};</pre>", report.statements.len(), escaped(&all));
     }
     if let Some(example) = &report.example {
-        let count = output::count(report.subtables);
-        let _ = write!(html, "<p>and {count} subtables, such as</p><pre>{};</pre>", escaped(example));
+        let (count, plural) = (output::count(report.subtables), if report.subtables == 1 { "" } else { "s" });
+        let _ = write!(html, "<p>and {count} subtable{plural}, such as</p><pre>{};</pre>", escaped(example));
     }
 }
 

@@ -103,13 +103,15 @@ fn counted(report: &Report) -> String {
 
 /// What the source holds, in words.
 fn held(report: &Report) -> String {
-    let count = output::count;
+    let some = |count: u64, what: &str| {
+        format!("{} {what}{}", output::count(count), if count == 1 { "" } else { "s" })
+    };
     format!(
-        "{} stables, {} subtables, {} normal tables, {} rows, about {} as they are read",
-        count(report.stables),
-        count(report.subtables),
-        count(report.normal_tables),
-        count(report.rows),
+        "{}, {}, {}, {}, about {} as they are read",
+        some(report.stables, "stable"),
+        some(report.subtables, "subtable"),
+        some(report.normal_tables, "normal table"),
+        some(report.rows, "row"),
         output::bytes(approximate(report.bytes)),
     )
 }

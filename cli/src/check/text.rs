@@ -70,7 +70,8 @@ fn statements(view: &View<'_>) {
         ));
     }
     if let Some(example) = &report.example {
-        output::data(&format!("  and {} subtables, such as", output::count(report.subtables)));
+        let plural = if report.subtables == 1 { "" } else { "s" };
+        output::data(&format!("  and {} subtable{plural}, such as", output::count(report.subtables)));
         output::data(&format!("  {};", cut(example)));
     }
 }

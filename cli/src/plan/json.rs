@@ -1,5 +1,7 @@
 //! The plan as one JSON object, for scripts.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use tdferry_common::time::{Period, Precision, show_millis};
 use tdferry_coordinator::outline::{Band, StableOutline};
@@ -36,6 +38,8 @@ pub(super) fn of(view: &View) -> Value {
             "verify": band(forecast.verify),
             "all": band(forecast.whole()),
         },
+        "refusals": view.refusals.iter().map(|(name, value)| (*name, value.as_str())).collect::<BTreeMap<_, _>>(),
+        "tables_rejected": view.rejected.as_ref().map(|one| json!({ "tables": one.tables, "first": one.first })),
         "finish_by": view.deadline.as_ref().map(|deadline| json!({
             "at": show_millis(deadline.at_millis),
             "seconds": deadline.seconds,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use tdferry_common::clock::Clock;
-use tdferry_common::options::parse_duration;
+use tdferry_common::options::{KEYS, OptionKey, OptionValue, parse_duration};
 use tdferry_common::secret::Secrets;
 use tdferry_common::spec::Spec;
 use tdferry_common::tdengine::TdConnector;
@@ -70,6 +70,22 @@ struct View {
     pace: Pace,
     forecast: Forecast,
     deadline: Option<Deadline>,
+    /// What the task does about what the target refuses, by option.
+    refusals: Vec<(&'static str, String)>,
+    rejected: Option<Rejected>,
+}
+
+/// Tables whose names the target does not take and whose rows are all to be rejected.
+struct Rejected {
+    tables: u64,
+    first: String,
+}
+
+/// What the source told, and what the planner makes of it.
+struct Planned {
+    start: Start,
+    outline: Outline,
+    rejected: Option<Rejected>,
 }
 
 /// A moment by which all must be copied, and what that takes.
@@ -90,8 +106,8 @@ pub(crate) async fn plan(args: PlanArgs, log: &LogConfig) -> Outcome {
     output::say(
         "asking the source what it holds, which may take a minute where there are many tables; nothing is written",
     );
-    let (start, outline) = outline(&connector, &spec, &clock, pace.fleet.workers * pace.fleet.slots).await?;
-    let view = View::new(&spec, start, outline, pace, finish_by.map(|at| (at, clock.wall_millis())));
+    let told = outline(&connector, &spec, &clock, pace.fleet.workers * pace.fleet.slots).await?;
+    let view = View::new(&spec, told, pace, finish_by.map(|at| (at, clock.wall_millis())));
     if args.json {
         output::json(&json::of(&view));
     } else {
@@ -124,8 +140,9 @@ async fn outline(
     spec: &Spec,
     clock: &Clock,
     slots: u32,
-) -> Result<(Start, Outline), Failure> {
+) -> Result<Planned, Failure> {
     let mut feeding: Option<(Start, Outliner)> = None;
+    let mut rejected = None;
     let take = |part| match (part, &mut feeding) {
         (Part::Start(start), feeding) => {
             let asked = Asked::new(&spec.options, start.cutoff.precision, slots);
@@ -145,20 +162,35 @@ async fn outline(
                 period: table.extent.and_then(|extent| extent.period),
             }))
         }
+        (Part::Rejected { tables, first }, _) => rejected = Some(Rejected { tables, first }),
         // a catalog begins with its start
         (Part::Stable(_) | Part::Tables(_), None) => {}
     };
     catalog::read(connector, spec, clock, take).await?;
     let nothing = || Failure::new(Exit::Failed, "the source told nothing of itself; try again");
-    feeding.map(|(start, outliner)| (start, outliner.end())).ok_or_else(nothing)
+    let (start, outliner) = feeding.ok_or_else(nothing)?;
+    Ok(Planned { start, outline: outliner.end(), rejected })
+}
+
+/// What the options say that decide about what the target refuses, the default where they say nothing.
+fn refusals(spec: &Spec) -> Vec<(&'static str, String)> {
+    const DECIDING: [&str; 5] = ["on-keep", "on-too-long", "on-missing-column", "on-bad-name", "fails-to"];
+    let asked = spec.options.asked();
+    let told = |key: &OptionKey| match asked.get(key.name) {
+        Some(OptionValue::Text(text)) => (key.name, text.clone()),
+        Some(OptionValue::List(_)) | None => (key.name, key.default.to_owned()),
+    };
+    KEYS.iter().filter(|key| DECIDING.contains(&key.name)).map(told).collect()
 }
 
 fn totals(start: &Start) -> Totals {
-    Totals { period: start.period, stables: start.stables, subtables: start.subtables, rows: start.rows }
+    let Start { period, stables, subtables, rows, .. } = *start;
+    Totals { period, stables, subtables, rows, cutoff: start.cutoff.units }
 }
 
 impl View {
-    fn new(spec: &Spec, start: Start, outline: Outline, pace: Pace, finish: Option<(i64, i64)>) -> Self {
+    fn new(spec: &Spec, planned: Planned, pace: Pace, finish: Option<(i64, i64)>) -> Self {
+        let Planned { start, outline, rejected } = planned;
         let place = |dsn: &tdferry_common::dsn::Dsn, database: &str| format!("{}/{database}", dsn.address());
         let forecast = outline.work.forecast(pace.fleet, &pace.rates);
         let deadline = finish.map(|(at_millis, now_millis)| {
@@ -174,6 +206,8 @@ impl View {
             pace,
             forecast,
             deadline,
+            refusals: refusals(spec),
+            rejected,
         }
     }
 

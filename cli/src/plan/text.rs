@@ -30,8 +30,22 @@ pub(super) fn print(view: &View) {
         count(length(&work.dense)),
         count(length(&work.sparse)),
     ));
+    refusals(view);
     times(view);
     view.deadline.iter().for_each(deadline);
+}
+
+/// What happens to what the target refuses, and to whom that is known already.
+fn refusals(view: &View) {
+    let told: Vec<_> = view.refusals.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    output::data(&format!("what the target refuses: {}", told.join(", ")));
+    if let Some(rejected) = &view.rejected {
+        output::data(&format!(
+            "{} tables have names that 3.x does not take, `{}` is the first: all of their rows will be rejects",
+            count(rejected.tables),
+            rejected.first,
+        ));
+    }
 }
 
 fn row(stable: &StableOutline, precision: Precision) -> Vec<String> {

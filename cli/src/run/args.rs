@@ -1,6 +1,6 @@
 //! The words of `tdferry run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tdferry_common::options::Mode;
@@ -20,23 +20,13 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct RunArgs {
-    /// The 2.x source: DRIVER://USER:PASSWORD@HOST:PORT/DATABASE
-    #[arg(long, value_name = "DSN")]
-    from: String,
-    /// The 3.x target; its database is called as the source's unless named
-    #[arg(long, value_name = "DSN")]
-    to: String,
     #[command(flatten)]
-    asked: Asked,
+    task: Task,
     /// Where progress is kept
     #[arg(long, value_name = "DIR", default_value = "tdferry-state")]
     state: PathBuf,
     #[command(flatten)]
-    repairs: Repairs,
-    #[command(flatten)]
-    proof: Proof,
-    #[command(flatten)]
-    local: Local,
+    doing: Doing,
 }
 
 /// Compares two databases as they are and copies nothing: every tag and every cell, on both sides.
@@ -50,6 +40,18 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct VerifyArgs {
+    #[command(flatten)]
+    task: Task,
+    /// Where progress is kept
+    #[arg(long, value_name = "DIR", default_value = "tdferry-verify")]
+    state: PathBuf,
+    #[command(flatten)]
+    doing: Doing,
+}
+
+/// What is asked for: from where, to where, and how.
+#[derive(Debug, Args)]
+struct Task {
     /// The 2.x source: DRIVER://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, value_name = "DSN")]
     from: String,
@@ -58,9 +60,11 @@ pub struct VerifyArgs {
     to: String,
     #[command(flatten)]
     asked: Asked,
-    /// Where progress is kept
-    #[arg(long, value_name = "DIR", default_value = "tdferry-verify")]
-    state: PathBuf,
+}
+
+/// How it is gone about, and what is left of it at the end.
+#[derive(Debug, Clone, Args)]
+struct Doing {
     #[command(flatten)]
     repairs: Repairs,
     #[command(flatten)]
@@ -123,29 +127,31 @@ pub(super) struct Asking {
 impl RunArgs {
     /// The task, checked whole: nothing has been opened or stored.
     pub(super) fn asking(self) -> Result<Vec<Asking>, Failure> {
-        let specs = self.asked.specs(&self.from, &self.to)?;
-        let Self { state, repairs, proof, local, .. } = self;
-        let alone = specs.len() == 1;
-        if let (Some(file), false) = (&proof.certificate, alone) {
+        let specs = self.task.asked.specs(&self.task.from, &self.task.to)?;
+        if let (Some(file), false) = (&self.doing.proof.certificate, specs.len() == 1) {
             return Err(one_file(file));
         }
-        let one =
-            |spec| Asking { spec, state: state.clone(), repairs, proof: proof.clone(), local, once: false };
-        Ok(specs.into_iter().map(one).collect())
+        Ok(specs.into_iter().map(|spec| self.doing.asking(spec, &self.state, false)).collect())
     }
 }
 
 impl VerifyArgs {
     /// The same for a task that only compares.
     pub(super) fn asking(self) -> Result<Vec<Asking>, Failure> {
-        let mut spec = self.asked.spec(&self.from, &self.to)?;
+        let mut spec = self.task.asked.spec(&self.task.from, &self.task.to)?;
         spec.options.mode = Mode::Verify;
-        let Self { state, repairs, proof, local, .. } = self;
-        Ok(vec![Asking { spec, state, repairs, proof, local, once: true }])
+        Ok(vec![self.doing.asking(spec, &self.state, true)])
     }
 }
 
-fn one_file(file: &std::path::Path) -> Failure {
+impl Doing {
+    fn asking(&self, spec: Spec, state: &Path, once: bool) -> Asking {
+        let Self { repairs, proof, local } = self.clone();
+        Asking { spec, state: state.to_owned(), repairs, proof, local, once }
+    }
+}
+
+fn one_file(file: &Path) -> Failure {
     let what = format!("field `certificate`: {} is one file, and each database has its own", file.display());
     Failure::new(Exit::Usage, what)
 }

@@ -19,6 +19,7 @@ pub use summary::Summary;
 use tdferry_common::options::MOST_REPAIRS;
 use tdferry_common::port::{Connector, PortError};
 use tdferry_common::secret::Secrets;
+use tdferry_common::shard::Differing;
 use tdferry_common::shutdown::{StopToken, stop_on_signals, stop_pair};
 use tdferry_common::spec::Spec;
 use tdferry_common::tdengine::TdConnector;
@@ -138,7 +139,9 @@ async fn to_its_end(
     let Repairs { repair, delete_extra } = asking.repairs;
     let mut last = follow(admin, task, stop, shown).await?;
     for _ in 0..MOST_REPAIRS {
-        if !repair || last.state != "differs" {
+        // what only the target has is all that a repair without deleting would find again
+        let only_extra = !delete_extra && differing(&last).is_only_extra();
+        if !repair || only_extra || last.state != "differs" {
             break;
         }
         let request = v1::RepairTaskRequest { name: last.name.clone(), delete_extra };
@@ -146,6 +149,11 @@ async fn to_its_end(
         last = follow(admin, &repairing, stop, shown).await?;
     }
     Ok(last)
+}
+
+fn differing(task: &v1::TaskView) -> Differing {
+    let totals = task.progress.unwrap_or_default().totals.unwrap_or_default();
+    totals.differing.unwrap_or_default().into()
 }
 
 /// What the shards of a task that differs have to tell.

@@ -34,6 +34,8 @@ pub struct Summary {
     pub rows_before: u64,
     /// Rows the source's KEEP took while they were copied.
     pub rows_expired: u64,
+    /// Rows that fell on the target's moment of a later one, which was copied in their place.
+    pub rows_merged: u64,
     /// How long this process worked.
     pub seconds: f64,
     /// How long it saw the task in each phase: `survey`, `schema`, `copy`.
@@ -76,6 +78,7 @@ impl Summary {
             rows_kept: totals.kept,
             rows_before: totals.before.unwrap_or(0),
             rows_expired: totals.expired,
+            rows_merged: totals.merged,
             seconds: millis(seconds),
             phases: phases.seconds().into_iter().map(|(phase, seconds)| (phase, millis(seconds))).collect(),
             rows_per_second: rate(rows_here, seconds),
@@ -129,6 +132,7 @@ impl Summary {
             (self.rows_kept, "left as the target had them"),
             (self.rows_before, "stood on the target beforehand"),
             (self.rows_expired, "taken by the source's KEEP meanwhile"),
+            (self.rows_merged, "fell on the target's moment of a later one, which was copied"),
         ] {
             if rows > 0 {
                 text.push_str(&format!("; {} rows {what}", count(rows)));

@@ -79,6 +79,10 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
     if totals.before.unwrap_or(0) > 0 {
         line("before", format!("{} rows stood on the target beforehand", count(totals.before.unwrap_or(0))));
     }
+    if totals.merged > 0 {
+        let rows = count(totals.merged);
+        line("merged", format!("{rows} rows fell on the target's moment of a later one, which was copied"));
+    }
     if totals.expired > 0 {
         line("expired", format!("{} rows were taken by the source's KEEP meanwhile", count(totals.expired)));
     }
@@ -132,6 +136,7 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
             "rows_kept": totals.kept,
             "rows_before": totals.before,
             "rows_expired": totals.expired,
+            "rows_merged": totals.merged,
             "rows_verified": progress.rows_verified,
             "differing": differing_json(totals.differing.unwrap_or_default()),
             "bytes": totals.bytes,
@@ -144,8 +149,15 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
 
 /// In what a target differs, as one JSON object.
 pub(crate) fn differing_json(differing: v1::Differing) -> Json {
-    let v1::Differing { tables, missing, extra, changed } = differing;
-    json!({"tables": tables, "missing": missing, "extra": extra, "changed": changed})
+    let v1::Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
+    json!({
+        "tables": tables,
+        "missing": missing,
+        "extra": extra,
+        "changed": changed,
+        "tables_missing_or_tags": unlike,
+        "extra_tables": extra_tables,
+    })
 }
 
 /// How a command that waited for the task ends.

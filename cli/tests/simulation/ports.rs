@@ -264,6 +264,14 @@ impl Sink for SlowSink {
         slow!(self, self.inner.widen_column(table, column))
     }
 
+    async fn add_to_stable(&self, stable: &Stable) -> PortResult<()> {
+        slow!(self, self.inner.add_to_stable(stable))
+    }
+
+    async fn add_to_table(&self, table: &NormalTable) -> PortResult<()> {
+        slow!(self, self.inner.add_to_table(table))
+    }
+
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
         slow!(self, self.inner.set_tags(stable, rows))
     }

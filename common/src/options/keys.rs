@@ -152,6 +152,18 @@ pub const KEYS: &[OptionKey] = &[
         "values longer than the target's column: reject, fail, truncate, null, or widen it; shorter columns are copied \
          to only if this is written"
     ),
+    key!(
+        "on-missing-column",
+        on_missing_column,
+        "fail",
+        "columns that the target's table lacks: fail, widen (add them), or null (leave their values out)"
+    ),
+    key!(
+        "on-bad-name",
+        on_bad_name,
+        "fail",
+        "tables whose names the target does not take: fail, or reject all of their rows"
+    ),
     key!("on-conflict", on_conflict, "overwrite", "rows the target has already: overwrite, or keep-target"),
     key!("assert", assert, "on", "create the target database if it is missing"),
     key!(

@@ -33,7 +33,7 @@ pub use duration::{parse_duration, show_duration};
 pub use keys::{KEYS, OptionKey};
 pub use names::{Names, TableName};
 pub use pattern::Pattern;
-pub use refusing::{OnConflict, OnKeep, OnTooLong};
+pub use refusing::{OnBadName, OnConflict, OnKeep, OnMissingColumn, OnTooLong};
 pub use row_filter::RowFilter;
 pub use transform::{Act, Named, Renamed, Rule, Transform, Transforms};
 pub use value::OptionValue;
@@ -167,6 +167,10 @@ pub struct Options {
     /// What with values longer than the target's column. If none their rows are rejected, and a column that is shorter than
     /// the source's is no place to copy to.
     pub on_too_long: Option<OnTooLong>,
+    /// What where the target's table lacks a column.
+    pub on_missing_column: OnMissingColumn,
+    /// What with tables whose names the target does not take.
+    pub on_bad_name: OnBadName,
     /// What with rows that the target has already.
     pub on_conflict: OnConflict,
     /// Create the target database if it is missing.
@@ -220,6 +224,8 @@ impl Default for Options {
             reject_budget: None,
             on_keep: OnKeep::Reject,
             on_too_long: None,
+            on_missing_column: OnMissingColumn::Fail,
+            on_bad_name: OnBadName::Fail,
             on_conflict: OnConflict::Overwrite,
             assert: true,
             database: DatabaseOptions::default(),

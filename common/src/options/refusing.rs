@@ -30,6 +30,28 @@ pub enum OnTooLong {
     Widen,
 }
 
+/// What to do where the target's table lacks a column of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMissingColumn {
+    /// Fail before the first row.
+    #[default]
+    Fail,
+    /// Add the column to the target's table.
+    Widen,
+    /// Leave its values out.
+    Null,
+}
+
+/// What to do with a table whose name the target does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBadName {
+    /// Fail at the survey.
+    #[default]
+    Fail,
+    /// Create no such table, and keep all of its rows as rejects.
+    Reject,
+}
+
 /// What to do with a row whose place the target has taken already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnConflict {
@@ -81,6 +103,49 @@ impl Kind for OnTooLong {
             Self::Truncate => "truncate",
             Self::Null => "null",
             Self::Widen => "widen",
+        })
+    }
+}
+
+impl Kind for OnMissingColumn {
+    fn read(value: &OptionValue) -> Result<Self, String> {
+        match value.one()?.to_ascii_lowercase().as_str() {
+            "fail" => Ok(Self::Fail),
+            "widen" => Ok(Self::Widen),
+            "null" => Ok(Self::Null),
+            word @ ("reject" | "truncate") => Err(format!(
+                "`{word}` makes no sense here: every row of the table would lack the column alike; write fail, widen or null"
+            )),
+            word => Err(format!("{word:?} is none of fail, widen, null")),
+        }
+    }
+
+    fn write(&self) -> OptionValue {
+        OptionValue::text(match self {
+            Self::Fail => "fail",
+            Self::Widen => "widen",
+            Self::Null => "null",
+        })
+    }
+}
+
+impl Kind for OnBadName {
+    fn read(value: &OptionValue) -> Result<Self, String> {
+        match value.one()?.to_ascii_lowercase().as_str() {
+            "fail" => Ok(Self::Fail),
+            "reject" => Ok(Self::Reject),
+            word @ ("truncate" | "null" | "widen") => Err(format!(
+                "`{word}` makes no sense here: no name can be made to fit by itself; write fail or reject, or rename the \
+                 table with `transforms` or `dots`"
+            )),
+            word => Err(format!("{word:?} is none of fail, reject")),
+        }
+    }
+
+    fn write(&self) -> OptionValue {
+        OptionValue::text(match self {
+            Self::Fail => "fail",
+            Self::Reject => "reject",
         })
     }
 }

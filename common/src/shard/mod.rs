@@ -27,6 +27,8 @@ pub enum ShardKind {
     Copy(Density),
     /// Compares the subtables of a group and their tags.
     VerifyTags,
+    /// Looks for subtables that only the target has: once for a whole task.
+    VerifyTables,
     /// Compares rows.
     Verify(Density),
     /// Makes the target's subtables, tags and rows those of the source.
@@ -390,7 +392,9 @@ impl Shard {
         let totals = &self.checkpoint.totals;
         let counted = match self.kind {
             ShardKind::Copy(_) => totals.agree(),
-            ShardKind::VerifyTags | ShardKind::Verify(_) => totals.differing.is_none(),
+            ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => {
+                totals.differing.is_none()
+            }
             ShardKind::Survey
             | ShardKind::Schema
             | ShardKind::Create
@@ -402,7 +406,8 @@ impl Shard {
 
     /// Compared to the end, with something to tell.
     pub fn may_differ(&self) -> bool {
-        let compares = matches!(self.kind, ShardKind::VerifyTags | ShardKind::Verify(_));
+        let compares =
+            matches!(self.kind, ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_));
         compares && self.checkpoint.offset == self.end() && !self.checkpoint.totals.differing.is_none()
     }
 
@@ -455,6 +460,7 @@ impl fmt::Display for ShardKind {
             Self::Copy(Density::Dense) => "copy dense",
             Self::Copy(Density::Sparse) => "copy sparse",
             Self::VerifyTags => "verify tags",
+            Self::VerifyTables => "verify tables",
             Self::Verify(Density::Dense) => "verify dense",
             Self::Verify(Density::Sparse) => "verify sparse",
             Self::Repair(_, Extra::Kept) => "repair",

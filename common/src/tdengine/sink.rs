@@ -83,6 +83,14 @@ impl TdSink {
         self.admin.exec(sql, QUERY_TIMEOUT).await
     }
 
+    async fn add_columns(&self, kind: &str, table: &str, columns: &[Column]) -> PortResult<()> {
+        let own = describe(&self.admin, NAMES, &self.database, table).await?;
+        for column in columns.iter().filter(|one| !own.columns.iter().any(|known| known.name == one.name)) {
+            self.define(ddl::add_column(&self.database, kind, table, column)).await?;
+        }
+        Ok(())
+    }
+
     async fn counts(
         &self,
         what: &str,
@@ -363,6 +371,14 @@ impl Sink for TdSink {
         }
         let kind = if own.tags.is_empty() { "table" } else { "stable" };
         self.define(ddl::widen_column(&self.database, kind, table, column)).await
+    }
+
+    async fn add_to_stable(&self, stable: &Stable) -> PortResult<()> {
+        self.add_columns("stable", &stable.name, &stable.columns).await
+    }
+
+    async fn add_to_table(&self, table: &NormalTable) -> PortResult<()> {
+        self.add_columns("table", &table.name, &table.columns).await
     }
 
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {

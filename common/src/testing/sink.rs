@@ -87,6 +87,16 @@ impl Sink for MemSink {
         self.server.call(Call::CreateTable, create).await
     }
 
+    async fn add_to_stable(&self, stable: &Stable) -> PortResult<()> {
+        let add = |state: &mut State| state.add_columns(&stable.name, &stable.columns);
+        self.server.call(Call::Widen, add).await
+    }
+
+    async fn add_to_table(&self, table: &NormalTable) -> PortResult<()> {
+        let add = |state: &mut State| state.add_columns(&table.name, &table.columns);
+        self.server.call(Call::Widen, add).await
+    }
+
     async fn create_subtables(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
         let create = |state: &mut State| {
             let tags = state.stable(&stable.name)?.tags.clone();

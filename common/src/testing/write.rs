@@ -38,6 +38,27 @@ impl State {
         Ok(())
     }
 
+    /// Adds the columns that are not there: to a stable and its subtables, or to a normal table.
+    pub(super) fn add_columns(&mut self, name: &str, columns: &[Column]) -> PortResult<()> {
+        let lacking = |own: &[Column]| -> Vec<Column> {
+            let known = |column: &&Column| own.iter().any(|one| one.name == column.name);
+            columns.iter().filter(|column| !known(column)).cloned().collect()
+        };
+        let database = self.database_mut()?;
+        if let Some(stable) = database.stables.get_mut(name) {
+            stable.columns.extend(lacking(&stable.columns));
+        }
+        let concerned = |(own, table): &(&String, &mut MemTable)| {
+            own.as_str() == name || table.stable.as_deref() == Some(name)
+        };
+        for (_, table) in database.tables.iter_mut().filter(concerned) {
+            let more = lacking(&table.columns);
+            table.rows.values_mut().for_each(|row| row.extend(more.iter().map(|_| Value::Null)));
+            table.columns = table.columns.iter().cloned().chain(more).collect();
+        }
+        Ok(())
+    }
+
     /// Makes a column longer: of a stable and its subtables, or of a normal table.
     pub(super) fn widen_column(&mut self, name: &str, column: &Column) -> PortResult<()> {
         let longer = |columns: &[Column]| -> Vec<Column> {
@@ -141,6 +162,7 @@ fn refused(reason: RefusedRow, message: String) -> PortError {
     let code = match reason {
         RefusedRow::Keep => 0x060B,
         RefusedRow::TooLong => 0x2653,
+        RefusedRow::BadName => 0x2617,
     };
     PortError::Refused { side: Side::Sink, reason, code, message }
 }

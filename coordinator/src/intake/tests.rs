@@ -57,7 +57,7 @@ impl Env {
     }
 
     async fn lease(&self) -> Granted {
-        let claimant = Claimant { worker: self.worker, session: self.session, slots: 1 };
+        let claimant = Claimant { worker: self.worker, session: self.session, slots: 1, tail_slots: 0 };
         match claim(&self.core, claimant).await.unwrap() {
             Grants::Leases(mut leases) => leases.pop().unwrap(),
             Grants::SessionGone => panic!("the session is gone"),

@@ -71,6 +71,7 @@ pub(super) fn area(shard: &Shard) -> i128 {
         | ShardKind::Schema
         | ShardKind::Create
         | ShardKind::VerifyTags
+        | ShardKind::VerifyTables
         | ShardKind::Verify(_)
         | ShardKind::Repair(..)
         | ShardKind::Tail => 0,

@@ -83,7 +83,9 @@ fn is_due(kind: ShardKind, phase: Phase, structure_stands: bool) -> bool {
         // those of subtables that came while the task was live
         ShardKind::Copy(_) => matches!(phase, Phase::Copy | Phase::Live),
         ShardKind::Tail => phase == Phase::Live,
-        ShardKind::VerifyTags | ShardKind::Verify(_) => matches!(phase, Phase::Verify(_)),
+        ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => {
+            matches!(phase, Phase::Verify(_))
+        }
         ShardKind::Repair(..) => matches!(phase, Phase::Repair(_)),
     }
 }

@@ -22,6 +22,7 @@ fn outline(schema: SchemaMode, slots: u32, catalog: Vec<(StableSeen, Vec<TableSe
         stables: catalog.iter().filter(|(stable, _)| !stable.name.is_empty()).count().try_into().unwrap(),
         subtables: catalog.iter().map(|(stable, _)| stable.tables).sum(),
         rows: catalog.iter().map(|(stable, _)| stable.rows).sum(),
+        cutoff: 11 * DAY,
     };
     let mut outliner = Outliner::new(asked, totals);
     for (stable, tables) in catalog {

@@ -135,16 +135,19 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
         Phase::Survey => return None,
         Phase::Live => (None, Vec::new()),
         Phase::Schema if has(shards, Phase::Copy) => (Some(Phase::Copy), Vec::new()),
-        Phase::Schema | Phase::Copy => match compare::verifies(shards, asked.verify) {
-            none if none.is_empty() => {
-                (has(shards, Phase::Verify(0)).then_some(Phase::Verify(0)).or_else(|| live(shards)), none)
+        Phase::Schema | Phase::Copy => {
+            let verifies = compare::verifies(shards, asked.verify);
+            match verifies.is_empty() && !has(shards, Phase::Verify(0)) {
+                true => (live(shards), verifies),
+                false => {
+                    (Some(Phase::Verify(0)), verifies.into_iter().chain(compare::tables(shards)).collect())
+                }
             }
-            verifies => (Some(Phase::Verify(0)), verifies),
-        },
+        }
         Phase::Repair(round) => (Some(Phase::Verify(round)), compare::verifies_again(shards, round)),
         Phase::Verify(round) => match differing(of_phase()) {
             (0, _) => (live(shards), Vec::new()),
-            _ if asked.repair && round < MOST_REPAIRS => {
+            _ if asked.repair && round < MOST_REPAIRS && !is_only_extra(of_phase()) => {
                 (Some(Phase::Repair(round + 1)), compare::repairs(shards, round, Extra::Kept))
             }
             (found, differing) => {
@@ -196,6 +199,13 @@ fn differing<'a>(shards: impl Iterator<Item = &'a Shard>) -> (u64, Differing) {
     })
 }
 
+/// Whether no repair could mend anything, since none deletes without being told to.
+fn is_only_extra<'a>(mut shards: impl Iterator<Item = &'a Shard>) -> bool {
+    shards.all(|one| {
+        !matches!(one.state, ShardState::Differs { .. }) || one.checkpoint.totals.differing.is_only_extra()
+    })
+}
+
 fn is_failed(shard: &Shard) -> bool {
     matches!(shard.state, ShardState::Failed { .. })
 }
@@ -205,7 +215,7 @@ fn phase_of(shard: &Shard) -> Phase {
         ShardKind::Survey => Phase::Survey,
         ShardKind::Schema | ShardKind::Create => Phase::Schema,
         ShardKind::Copy(_) => Phase::Copy,
-        ShardKind::VerifyTags | ShardKind::Verify(_) => Phase::Verify(shard.round),
+        ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => Phase::Verify(shard.round),
         ShardKind::Repair(..) => Phase::Repair(shard.round),
         ShardKind::Tail => Phase::Live,
     }
@@ -318,10 +328,14 @@ mod tests {
         let next = |shards: &[Shard]| super::next(&copying, shards, asked, 7).unwrap();
         let to_verify = TaskEvent::PhaseDone { next: Some(Phase::Verify(0)), rejected: 0, at_millis: 7 };
         let first = next(&shards);
-        assert_eq!((first.event, first.adds.len()), (to_verify.clone(), 2));
+        let ids: Vec<_> = first.adds.iter().map(|add| add.id.as_str()).collect();
+        assert_eq!(
+            (first.event, ids),
+            (to_verify.clone(), vec!["tags-0-00000000", "verify-0-00000000-0000", "tables"])
+        );
         shards.push(first.adds[0].clone());
         let again = next(&shards);
-        assert_eq!((again.event, again.adds), (to_verify, vec![first.adds[1].clone()]));
+        assert_eq!((again.event, again.adds), (to_verify, first.adds[1..].to_vec()));
     }
 
     #[test]
@@ -347,6 +361,26 @@ mod tests {
             assert_eq!(repair.adds[0].round, round + 1);
         }
         assert_eq!(next(MOST_REPAIRS, true).event, differed);
+    }
+
+    #[test]
+    fn a_task_is_not_repaired_by_itself_where_all_that_is_left_is_what_only_the_target_has() {
+        let found = |n, differing| {
+            let mut found = shard(ShardKind::Verify(Density::Dense), ShardState::Open);
+            found.id = ShardId::copy(GroupId(0), n).verify(0);
+            found.checkpoint.totals.differing = differing;
+            Shard { state: ShardState::Differs { finding: String::new() }, ..found }
+        };
+        let asked = Asked { verify: Verify::Digest, repair: true, budget: None };
+        let next = |shards: &[Shard]| super::next(&active(Phase::Verify(0)), shards, asked, 7).unwrap().event;
+        let rows = found(0, Differing { tables: 1, extra: 2, ..Differing::default() });
+        let tables = found(1, Differing { extra_tables: 1, ..Differing::default() });
+        let event = next(&[rows.clone(), tables.clone()]);
+        assert!(matches!(event, TaskEvent::Differed { shards: 2, .. }), "{event:?}");
+        // one of no rows that is missing, tags that are others: both can be made alike
+        let unlike = found(2, Differing { tables: 1, unlike: 1, ..Differing::default() });
+        let event = next(&[rows, tables, unlike]);
+        assert!(matches!(event, TaskEvent::PhaseDone { next: Some(Phase::Repair(1)), .. }), "{event:?}");
     }
 
     #[test]

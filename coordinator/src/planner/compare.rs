@@ -26,6 +26,14 @@ pub(crate) fn verifies(shards: &[Shard], verify: Verify) -> Vec<Shard> {
     groups.into_iter().map(|(group, tables)| tags_of(group, tables)).chain(copied).collect()
 }
 
+/// The shard that looks for tables that only the target has, over all of the time that is copied or compared.
+pub(crate) fn tables(shards: &[Shard]) -> Option<Shard> {
+    let rows = |one: &&Shard| matches!(one.kind, ShardKind::Copy(_) | ShardKind::Verify(_)) && one.round == 0;
+    let whole = |a: Period, b: Period| Period { from: a.from.min(b.from), to: a.to.max(b.to) };
+    let period = shards.iter().filter(rows).map(|one| one.period).reduce(whole)?;
+    Some(Shard::planned(ShardId::tables(), ShardKind::VerifyTables, None, Range::NONE, period))
+}
+
 /// What a plan that only compares has in place of a shard that creates or copies.
 pub(crate) fn in_place_of(shard: Shard) -> Shard {
     match (shard.kind, shard.group) {
@@ -58,12 +66,15 @@ pub(crate) fn repairs(shards: &[Shard], round: u32, extra: Extra) -> Vec<Shard> 
 pub(crate) fn verifies_again(shards: &[Shard], round: u32) -> Vec<Shard> {
     let again = |repaired: &Shard| {
         let ShardKind::Repair(density, _) = repaired.kind else { return None };
-        let kind =
-            if repaired.period.is_empty() { ShardKind::VerifyTags } else { ShardKind::Verify(density) };
+        let kind = match repaired.group {
+            None => ShardKind::VerifyTables,
+            Some(_) if repaired.period.is_empty() => ShardKind::VerifyTags,
+            Some(_) => ShardKind::Verify(density),
+        };
         let planned =
             Shard::planned(repaired.id.verify(round), kind, repaired.group, repaired.range, repaired.period);
-        let expected = repaired.checkpoint.sum;
-        (repaired.round == round).then_some(Shard { estimate: repaired.estimate, expected, round, ..planned })
+        let planned = Shard { estimate: repaired.estimate, round, ..planned };
+        (repaired.round == round).then(|| expecting(repaired, planned))
     };
     shards.iter().filter_map(again).collect()
 }
@@ -84,7 +95,14 @@ fn verify_of(copied: &Shard) -> Option<Shard> {
         copied.period,
     );
     let estimate = Estimate { rows: totals.read, bytes: totals.bytes };
-    Some(Shard { estimate, expected: copied.checkpoint.sum, ..planned })
+    Some(expecting(copied, Shard { estimate, ..planned }))
+}
+
+/// A shard that compares with what another one wrote, and knows what that left out.
+fn expecting(wrote: &Shard, mut planned: Shard) -> Shard {
+    planned.expected = wrote.checkpoint.sum;
+    planned.checkpoint.totals.left_out = wrote.checkpoint.totals.left_out;
+    planned
 }
 
 /// A share of the shards, always the same ones.
@@ -98,7 +116,7 @@ fn is_sampled(shard: &Shard, verify: Verify) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tdferry_common::shard::Differing;
+    use tdferry_common::shard::{Differing, Totals};
 
     use super::*;
 
@@ -144,6 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_only_the_target_has_are_looked_for_once_over_all_of_the_tasks_time() {
+        let mut late = copied(1, 0, None);
+        late.period = Period { from: 20, to: 35 };
+        let tables = tables(&[copied(0, 0, None), late]).unwrap();
+        assert_eq!((tables.id.as_str(), tables.period), ("tables", Period { from: 10, to: 35 }));
+        assert_eq!(super::tables(&[]), None);
+        let found = Shard { state: ShardState::Differs { finding: String::new() }, ..tables };
+        let repairs = repairs(&[found], 0, Extra::Deleted);
+        assert_eq!(repairs[0].kind, ShardKind::Repair(Density::Sparse, Extra::Deleted));
+        let again = verifies_again(&repairs, 1);
+        assert_eq!((again[0].id.as_str(), again[0].kind), ("verify-1-tables", ShardKind::VerifyTables));
+    }
+
+    #[test]
     fn only_what_differs_is_repaired_and_only_what_was_repaired_is_compared_again() {
         let mut shards = verifies(&[copied(0, 0, Some(7)), copied(0, 1, Some(8))], Verify::Digest);
         shards.iter_mut().for_each(|shard| shard.state = ShardState::Done);
@@ -157,6 +189,7 @@ mod tests {
         assert_eq!(ids, ["repair-1-00000000", "repair-1-00000000-0001"]);
         assert_eq!(repairs[1].kind, ShardKind::Repair(Density::Sparse, Extra::Deleted));
         repairs[1].checkpoint.sum = Some(5);
+        repairs[1].checkpoint.totals.left_out = 6;
         shards.extend(repairs);
         let again = verifies_again(&shards, 1);
         let kinds: Vec<_> = again.iter().map(|one| (one.id.as_str(), one.kind, one.expected)).collect();
@@ -167,6 +200,7 @@ mod tests {
                 ("verify-1-00000000-0001", ShardKind::Verify(Density::Sparse), Some(5))
             ]
         );
+        assert_eq!(again[1].checkpoint.totals, Totals { left_out: 6, ..Totals::default() });
         assert_eq!(again[1].period, Period { from: 10, to: 20 });
     }
 }

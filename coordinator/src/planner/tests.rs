@@ -1,6 +1,7 @@
 //! Whatever a survey tells, the plan tiles it; and the cuts lie where the bounds say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tdferry_common::shard::Density;
@@ -34,6 +35,7 @@ fn plan(asked: Asked, period: Period, catalog: Catalog) -> Plan {
         stables: u64::try_from(catalog.len()).unwrap(),
         subtables: catalog.iter().map(|(stable, _)| stable.tables).sum(),
         rows: catalog.iter().map(|(stable, _)| stable.rows).sum(),
+        cutoff: period.to,
     };
     let mut planner = Planner::new(asked, totals);
     assert_eq!(planner.schema_shard().kind, ShardKind::Schema);
@@ -299,9 +301,33 @@ proptest! {
     }
 }
 
+fn asked_for(mode: Mode) -> Asked {
+    let (retro, unit) = (Duration::from_secs(5), Some(Duration::from_secs(1)));
+    let options = Options { mode, retro, unit, ..Options::default() };
+    Asked::new(&options, Precision::Milli, 4)
+}
+
 #[test]
 fn a_unit_is_counted_in_the_precision_of_the_source() {
-    assert_eq!(units(Duration::from_secs(60), Precision::Milli.per_second()), 60_000);
-    assert_eq!(units(Duration::from_millis(1), Precision::Nano.per_second()), 1_000_000);
-    assert_eq!(units(Duration::from_micros(1), Precision::Milli.per_second()), 1, "never none");
+    assert_eq!(asked_for(Mode::History).unit, Some(1_000));
+}
+
+#[test]
+fn what_is_followed_has_a_tail_for_each_stable_and_for_each_group_of_normal_tables() {
+    let catalog = || vec![even("m", 3, 10), even("", 2, 10), (StableSeen { name: "empty".into(), ..StableSeen::default() }, vec![])];
+    let period = Period { from: i64::MIN, to: DAY };
+    let kinds = |mode| {
+        let plan = plan(asked_for(mode), period, catalog());
+        let shards = plan.groups.iter().flat_map(|group| group.shards.iter().map(|one| (group.stable.clone(), one.clone())));
+        let tails: Vec<_> = shards.filter(|(_, one)| one.kind == ShardKind::Tail).collect();
+        (plan.copies().count() > 0, tails)
+    };
+    assert_eq!(kinds(Mode::History), (true, vec![]));
+    for (mode, copies) in [(Mode::Both, true), (Mode::Realtime, false)] {
+        let (copied, tails) = kinds(mode);
+        assert_eq!(copied, copies, "{mode:?}");
+        let places: Vec<_> = tails.iter().map(|(stable, one)| (stable.as_str(), one.range.len())).collect();
+        assert_eq!(places, [("m", 0), ("", 2), ("empty", 0)], "{mode:?}");
+        assert!(tails.iter().all(|(_, one)| one.period == Period { from: DAY - 5_000, to: i64::MAX }), "from T0 less `retro`");
+    }
 }

@@ -39,7 +39,9 @@ pub(crate) fn tally<'a>(shards: impl IntoIterator<Item = &'a Shard>) -> Tally {
                 add_copy(&mut tally, shard);
                 copied.add(shard);
             }
-            ShardKind::VerifyTags | ShardKind::Verify(_) => add_verify(&mut tally, shard),
+            ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_) => {
+                add_verify(&mut tally, shard)
+            }
             ShardKind::Repair(..) => tally.rows_left += left(shard),
             ShardKind::Tail => add_tail(&mut tally, shard),
         }
@@ -54,6 +56,7 @@ fn add_copy(tally: &mut Tally, shard: &Shard) {
     sum.written += one.written;
     sum.rejected += one.rejected;
     sum.kept += one.kept;
+    sum.merged += one.merged;
     sum.bytes += one.bytes;
     sum.source_counted += one.source_counted;
     sum.target_counted += one.target_counted;
@@ -84,6 +87,8 @@ fn add_verify(tally: &mut Tally, shard: &Shard) {
     if shard.round == tally.round {
         tally.rows_left += left(shard);
         tally.verified += shard.checkpoint.totals.read;
+        // of a task that copied its copies told it
+        tally.totals.merged += shard.checkpoint.totals.merged;
         tally.totals.differing = tally.totals.differing.and(shard.checkpoint.totals.differing);
     }
 }

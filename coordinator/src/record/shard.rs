@@ -9,12 +9,13 @@ use tdferry_common::time::Period;
 
 use super::frame::{Damage, Reader, Writer, open_since, seal};
 
-/// Version 2 added what comparing needs, and whether a sum was made; version 3 rows that the target kept; version 4 what
-/// a tail tells.
-const VERSION: u8 = 4;
+/// Version 2 added what comparing needs, and whether a sum was made; version 3 rows that the target kept; version
+/// 4 what else a comparison tells apart; version 5 what a tail tells.
+const VERSION: u8 = 5;
 const OLDEST: u8 = 1;
 const KEPT_SINCE: u8 = 3;
-const TAILS_SINCE: u8 = 4;
+const TOLD_APART_SINCE: u8 = 4;
+const TAILS_SINCE: u8 = 5;
 /// Two reasons of this length and the fixed fields stay below 1.2 KB, so that a hundred thousand shards fit etcd.
 pub(super) const MAX_REASON: u16 = 450;
 
@@ -85,8 +86,9 @@ pub(crate) fn decode_shard(id: &ShardId, bytes: &[u8]) -> Result<Shard, Damage> 
         checkpoint.totals.late = u64::from_be_bytes(from.take("late")?);
     }
     from.end()?;
-    let Compared { expected, round, differing, summed, kept } = compared;
-    checkpoint.totals.kept = kept;
+    let Compared { expected, round, differing, summed, kept, merged, left_out } = compared;
+    let totals = &mut checkpoint.totals;
+    (totals.kept, totals.merged, totals.left_out) = (kept, merged, left_out);
     checkpoint.totals.differing = differing;
     checkpoint.sum = checkpoint.sum.filter(|_| summed);
     Ok(Shard {
@@ -114,31 +116,45 @@ struct Compared {
     differing: Differing,
     summed: bool,
     kept: u64,
+    merged: u64,
+    left_out: u128,
 }
 
 fn write_compared(out: &mut Writer, shard: &Shard) {
-    let Differing { tables, missing, extra, changed } = shard.checkpoint.totals.differing;
+    let Totals { kept, merged, left_out, differing, .. } = shard.checkpoint.totals;
+    let Differing { tables, missing, extra, changed, unlike, extra_tables } = differing;
     out.option(shard.expected.map(u128::to_be_bytes));
     out.bytes(&shard.round.to_be_bytes());
     for count in [tables, missing, extra, changed] {
         out.bytes(&count.to_be_bytes());
     }
     out.bytes(&[u8::from(shard.checkpoint.sum.is_some())]);
-    out.bytes(&shard.checkpoint.totals.kept.to_be_bytes());
+    for count in [kept, merged, unlike, extra_tables] {
+        out.bytes(&count.to_be_bytes());
+    }
+    out.bytes(&left_out.to_be_bytes());
 }
 
 fn read_compared(from: &mut Reader<'_>, version: u8) -> Result<Compared, Damage> {
     let expected = from.option("expected sum")?.map(u128::from_be_bytes);
     let round = u32::from_be_bytes(from.take("round")?);
     let mut count = || from.take("differing").map(u64::from_be_bytes);
-    let differing = Differing { tables: count()?, missing: count()?, extra: count()?, changed: count()? };
+    let (tables, missing, extra, changed) = (count()?, count()?, count()?, count()?);
     let summed = match from.take("summed")? {
         [0] => false,
         [1] => true,
         _ => return Err(Damage::Field("summed")),
     };
     let kept = if version < KEPT_SINCE { 0 } else { u64::from_be_bytes(from.take("kept")?) };
-    Ok(Compared { expected, round, differing, summed, kept })
+    let differing = Differing { tables, missing, extra, changed, ..Differing::default() };
+    let former = Compared { expected, round, differing, summed, kept, ..Compared::default() };
+    if version < TOLD_APART_SINCE {
+        return Ok(former);
+    }
+    let mut count = || from.take("told apart").map(u64::from_be_bytes);
+    let (merged, unlike, extra_tables) = (count()?, count()?, count()?);
+    let left_out = u128::from_be_bytes(from.take("left out")?);
+    Ok(Compared { differing: Differing { unlike, extra_tables, ..differing }, merged, left_out, ..former })
 }
 
 fn write_checkpoint(out: &mut Writer, checkpoint: &Checkpoint) {
@@ -185,13 +201,14 @@ const fn kind_code(kind: ShardKind) -> u8 {
         ShardKind::Copy(Density::Dense) => 4,
         ShardKind::Copy(Density::Sparse) => 5,
         ShardKind::VerifyTags => 6,
+        ShardKind::VerifyTables => 13,
         ShardKind::Verify(Density::Dense) => 7,
         ShardKind::Verify(Density::Sparse) => 8,
         ShardKind::Repair(Density::Dense, Extra::Kept) => 9,
         ShardKind::Repair(Density::Sparse, Extra::Kept) => 10,
         ShardKind::Repair(Density::Dense, Extra::Deleted) => 11,
         ShardKind::Repair(Density::Sparse, Extra::Deleted) => 12,
-        ShardKind::Tail => 13,
+        ShardKind::Tail => 14,
     }
 }
 
@@ -209,7 +226,8 @@ const fn kind_of([code]: [u8; 1]) -> Result<ShardKind, Damage> {
         10 => Ok(ShardKind::Repair(Density::Sparse, Extra::Kept)),
         11 => Ok(ShardKind::Repair(Density::Dense, Extra::Deleted)),
         12 => Ok(ShardKind::Repair(Density::Sparse, Extra::Deleted)),
-        13 => Ok(ShardKind::Tail),
+        13 => Ok(ShardKind::VerifyTables),
+        14 => Ok(ShardKind::Tail),
         _ => Err(Damage::Field("kind")),
     }
 }

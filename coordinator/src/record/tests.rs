@@ -37,8 +37,12 @@ fn shard() -> Shard {
             source_counted: 10,
             target_counted: 11,
             expired: 3,
-            differing: Differing { tables: 1, missing: 2, extra: 3, changed: 4 },
+            differing: Differing { tables: 1, missing: 2, extra: 3, changed: 4, unlike: 6, extra_tables: 7 },
             kept: 5,
+            merged: 8,
+            left_out: 0x99,
+            newest: Some(1_700_000_000_000),
+            late: 9,
         },
         sum: Some(0x0123_4567_89ab_cdef_0011_2233_4455_6677),
     };
@@ -137,7 +141,7 @@ fn records_written_by_this_version_are_those_that_were_stored_before() {
 #[test]
 fn a_shard_of_version_1_is_read_without_what_came_later() {
     let stored = std::fs::read(golden("shard-v1")).unwrap();
-    let mut former = shard();
+    let mut former = shard_of_version_3();
     former.checkpoint.totals.differing = Differing::default();
     former.checkpoint.totals.kept = 0;
     (former.checkpoint.sum, former.expected, former.round) = (None, None, 0);
@@ -147,9 +151,38 @@ fn a_shard_of_version_1_is_read_without_what_came_later() {
 #[test]
 fn a_shard_of_version_2_is_read_without_what_came_later() {
     let stored = std::fs::read(golden("shard-v2")).unwrap();
-    let mut former = shard();
+    let mut former = shard_of_version_3();
     former.checkpoint.totals.kept = 0;
     assert_eq!(decode_shard(&former.id, &stored), Ok(former));
+}
+
+#[test]
+fn a_shard_of_version_3_is_read_without_what_came_later() {
+    let stored = std::fs::read(golden("shard-v3")).unwrap();
+    let former = shard_of_version_3();
+    assert_eq!(decode_shard(&former.id, &stored), Ok(former));
+}
+
+#[test]
+fn a_shard_of_version_4_is_read_without_what_came_later() {
+    let stored = std::fs::read(golden("shard-v4")).unwrap();
+    let former = shard_of_version_4();
+    assert_eq!(decode_shard(&former.id, &stored), Ok(former));
+}
+
+fn shard_of_version_4() -> Shard {
+    let mut former = shard();
+    let totals = &mut former.checkpoint.totals;
+    (totals.newest, totals.late) = (None, 0);
+    former
+}
+
+fn shard_of_version_3() -> Shard {
+    let mut former = shard_of_version_4();
+    let totals = &mut former.checkpoint.totals;
+    (totals.merged, totals.left_out) = (0, 0);
+    totals.differing = Differing { unlike: 0, extra_tables: 0, ..totals.differing };
+    former
 }
 
 #[test]
@@ -217,7 +250,8 @@ fn a_million_subtables_of_the_usual_kind_take_a_few_bytes_each() {
 }
 
 fn any_totals() -> impl Strategy<Value = Totals> {
-    (any::<[u64; 13]>(), any::<Option<u64>>()).prop_map(|(n, before)| Totals {
+    let others = (any::<Option<u64>>(), any::<u128>(), any::<Option<i64>>());
+    (any::<[u64; 17]>(), others).prop_map(|(n, (before, left_out, newest))| Totals {
         read: n[0],
         written: n[1],
         rejected: n[2],
@@ -227,8 +261,19 @@ fn any_totals() -> impl Strategy<Value = Totals> {
         source_counted: n[5],
         target_counted: n[6],
         expired: n[7],
-        differing: Differing { tables: n[8], missing: n[9], extra: n[10], changed: n[11] },
+        differing: Differing {
+            tables: n[8],
+            missing: n[9],
+            extra: n[10],
+            changed: n[11],
+            unlike: n[13],
+            extra_tables: n[14],
+        },
         kept: n[12],
+        merged: n[15],
+        left_out,
+        newest,
+        late: n[16],
     })
 }
 
@@ -240,6 +285,7 @@ fn any_shard() -> impl Strategy<Value = Shard> {
         Just(ShardKind::Copy(Density::Dense)),
         Just(ShardKind::Copy(Density::Sparse)),
         Just(ShardKind::VerifyTags),
+        Just(ShardKind::VerifyTables),
         Just(ShardKind::Verify(Density::Dense)),
         Just(ShardKind::Verify(Density::Sparse)),
         Just(ShardKind::Repair(Density::Dense, Extra::Kept)),

@@ -65,13 +65,14 @@ impl Plan {
     }
 
     fn of_kind(&mut self, kind: ShardKind) -> &mut BTreeSet<Place> {
-        let [survey, schema, create, copy, tags, verify, repair, tail] = &mut self.free;
+        let [survey, schema, create, copy, tags, tables, verify, repair, tail] = &mut self.free;
         match kind {
             ShardKind::Survey => survey,
             ShardKind::Schema => schema,
             ShardKind::Create => create,
             ShardKind::Copy(_) => copy,
             ShardKind::VerifyTags => tags,
+            ShardKind::VerifyTables => tables,
             ShardKind::Verify(_) => verify,
             ShardKind::Repair(..) => repair,
             ShardKind::Tail => tail,
@@ -80,12 +81,13 @@ impl Plan {
 }
 
 /// Every kind once, in the order of the phases; how dense it is makes no difference.
-const KINDS: [ShardKind; 8] = [
+const KINDS: [ShardKind; 9] = [
     ShardKind::Survey,
     ShardKind::Schema,
     ShardKind::Create,
     ShardKind::Copy(Density::Dense),
     ShardKind::VerifyTags,
+    ShardKind::VerifyTables,
     ShardKind::Verify(Density::Dense),
     ShardKind::Repair(Density::Dense, Extra::Kept),
     ShardKind::Tail,

@@ -22,6 +22,7 @@ pub(crate) enum Oddity {
     Folds,
     Reserved,
     Backticks,
+    Asterisk,
 }
 
 /// Names that share an oddity: how many, and the first.
@@ -75,6 +76,7 @@ fn any(name: &str, longest: usize) -> Vec<Oddity> {
         (name.len() > longest, Oddity::TooLong),
         (reserved, Oddity::Reserved),
         (!reserved && !not_sql && !is_plain(name), Oddity::Backticks),
+        (name.contains('*'), Oddity::Asterisk),
     ]
     .into_iter()
     .filter_map(|(is, oddity)| is.then_some(oddity))
@@ -94,7 +96,8 @@ mod tests {
     #[test]
     fn each_oddity_of_a_name_is_seen() {
         let long = "x".repeat(LONGEST_TABLE + 1);
-        let cases: [(&str, &[Oddity]); 8] = [
+        let cases: [(&str, &[Oddity]); 9] = [
+            ("a*", &[Oddity::Backticks, Oddity::Asterisk]),
             ("meters_1", &[]),
             ("a.b", &[Oddity::Dot, Oddity::Backticks]),
             ("a`b", &[Oddity::NotSql]),

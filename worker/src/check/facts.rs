@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tdferry_common::batch::TagRow;
-use tdferry_common::options::DatabaseOptions;
+use tdferry_common::options::{DatabaseOptions, Options};
 use tdferry_common::schema::{Database, Extent, NormalTable, Stable};
 use tdferry_common::server::Server;
 use tdferry_common::time::Period;
@@ -38,6 +38,8 @@ pub(crate) struct Asked {
     pub(crate) period: Option<Period>,
     /// Whether the target is reached through a gateway.
     pub(crate) gateway: bool,
+    /// What else the task says.
+    pub(crate) options: Options,
     /// What the target is to call what the source has.
     pub(crate) mapping: Mapping,
 }
@@ -52,8 +54,10 @@ pub(crate) struct SourceFacts {
     pub(crate) database: Database,
     pub(crate) stables: Vec<StableFacts>,
     pub(crate) normal_tables: Vec<TableFacts>,
-    /// Names of all tables, stables and subtables that are taken.
+    /// Names of all tables, stables and subtables that the target is to have.
     pub(crate) names: Census,
+    /// The same of those whose rows are all to be rejected for their names.
+    pub(crate) rejected: Census,
     /// What the selection names and the source does not have.
     pub(crate) missing: Option<String>,
     /// The first two that would be one at the target.
@@ -70,6 +74,8 @@ pub(crate) struct StableFacts {
     pub(crate) example: Option<TagRow>,
     /// Subtables with a tag that SQL cannot carry: how many, and the first with the reason.
     pub(crate) not_sql: Option<(u64, String, String)>,
+    /// Subtables with a JSON tag that holds too large a number: how many, and the first.
+    pub(crate) json_numbers: Option<(u64, String)>,
 }
 
 /// A normal table that is taken.
@@ -127,6 +133,12 @@ impl Facts {
         let tables = subtables + u64::try_from(self.source.normal_tables.len()).unwrap_or(u64::MAX);
         let load = Load::new(tables, self.asked.writers, &self.target.server);
         rules::translate(&self.source.database, &self.asked.database, &load)
+    }
+
+    /// The normal tables that the target is to have.
+    pub(crate) fn tables_to_be(&self) -> impl Iterator<Item = &TableFacts> {
+        let mapping = &self.asked.mapping;
+        self.source.normal_tables.iter().filter(|one| mapping.rejects("", &one.table.name).is_none())
     }
 
     /// Every stable and normal table with how much it holds.

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
-use tdferry_common::batch::TagRow;
+use tdferry_common::batch::literal::json_number_is_too_large_in;
+use tdferry_common::batch::{TagRow, Value};
 use tdferry_common::clock::Clock;
 use tdferry_common::ddl;
 use tdferry_common::dsn::{Dsn, Transport};
@@ -97,6 +98,7 @@ fn asked(spec: &Spec, source: &SourceFacts) -> Asked {
         copies: schema != SchemaMode::Only,
         period: Some(period::asked(&spec.options, source.database.precision)),
         gateway: spec.to.transport() != Transport::Native,
+        options: spec.options.clone(),
         mapping: Mapping::of(spec),
     }
 }
@@ -137,7 +139,7 @@ struct Seeing<'a> {
 impl Seeing<'_> {
     async fn tables(&mut self, selection: Selection, facts: &mut SourceFacts) -> PortResult<()> {
         for table in selection.normal_tables {
-            facts.names.see(&table.name, &self.mapping.table("", &table.name));
+            self.see(facts, "", &table.name);
             note(facts, self.targets.take_normal(&table));
             let extent = self.source.table_extent(&table.name).await?;
             facts.normal_tables.push(TableFacts { table, extent });
@@ -154,24 +156,46 @@ impl Seeing<'_> {
     /// One stable with all of its subtables' tags, a page in memory at a time.
     async fn stable(&mut self, stable: Stable, facts: &mut SourceFacts) -> PortResult<StableFacts> {
         let extent = self.source.stable_extent(&stable.name).await?;
-        let (mut tables, mut example, mut not_sql) = (0, None, None);
+        let mut found =
+            StableFacts { extent, tables: 0, example: None, not_sql: None, json_numbers: None, stable };
+        let stable = found.stable.clone();
         let mut pages = self.source.all_tags(&stable);
         while let Some(mut page) = pages.try_next().await? {
             page.retain(|row: &TagRow| self.filter.takes_subtable(&stable.name, &row.name));
-            tables += u64::try_from(page.len()).unwrap_or(u64::MAX);
+            found.tables += u64::try_from(page.len()).unwrap_or(u64::MAX);
             for row in page {
-                facts.names.see(&row.name, &self.mapping.table(&stable.name, &row.name));
                 note(facts, self.targets.take_subtable(&stable.name, &row.name));
-                if let Err(why) = ddl::create_subtables(&stable, std::slice::from_ref(&row), usize::MAX) {
-                    let (count, ..) = not_sql.get_or_insert_with(|| (0, row.name.clone(), why));
-                    *count += 1;
-                } else if example.is_none() {
-                    example = Some(row);
+                if self.see(facts, &stable.name, &row.name) {
+                    found.see_tags(row);
                 }
             }
         }
         drop(pages);
-        Ok(StableFacts { stable, tables, extent, example, not_sql })
+        Ok(found)
+    }
+}
+
+impl Seeing<'_> {
+    /// Looks at what a subtable, or a normal table where the stable is empty, is to be called. Whether it is to be at all.
+    fn see(&self, facts: &mut SourceFacts, stable: &str, table: &str) -> bool {
+        let is_rejected = self.mapping.rejects(stable, table).is_some();
+        let names = if is_rejected { &mut facts.rejected } else { &mut facts.names };
+        names.see(table, &self.mapping.table(stable, table));
+        !is_rejected
+    }
+}
+
+impl StableFacts {
+    /// Looks at what SQL makes of a subtable's tags.
+    fn see_tags(&mut self, row: TagRow) {
+        let heavy = |tag: &Value| matches!(tag, Value::Json(text) if json_number_is_too_large_in(text));
+        if row.tags.iter().any(heavy) {
+            self.json_numbers.get_or_insert_with(|| (0, row.name.clone())).0 += 1;
+        } else if let Err(why) = ddl::create_subtables(&self.stable, std::slice::from_ref(&row), usize::MAX) {
+            self.not_sql.get_or_insert_with(|| (0, row.name.clone(), why)).0 += 1;
+        } else if self.example.is_none() {
+            self.example = Some(row);
+        }
     }
 }
 

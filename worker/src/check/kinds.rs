@@ -134,6 +134,10 @@ kinds! {
         "keeps rows ten days longer, so that none expires on its way" "-o database.keep=3650d, or ALTER DATABASE … KEEP after the copy";
     ROWS_BEFORE_KEEP "rows-before-keep" Loses
         "keeps the rows that the target refuses as rejects, and leaves them out" "ALTER DATABASE … KEEP at the target first, on-keep=widen, or name a --start";
+    KEEP_RAISED "keep-raised" Changes
+        "has the target keep rows for as long as the oldest needs, as on-keep=widen says" "on-keep=reject, or name a --start";
+    KEEP_FAILS "keep-fails" Blocks
+        "fails the shard that holds such rows, as on-keep=fail says" "ALTER DATABASE … KEEP at the target first, on-keep=widen, or name a --start";
     ROWS_NEAR_KEEP "rows-near-keep" Changes
         "copies the oldest first; what is past the edge by then is kept as rejects" "ALTER DATABASE … KEEP at the target first";
     ROWS_EXPIRE "rows-expire" Changes
@@ -158,12 +162,16 @@ kinds! {
         "fails at the survey" "rename the table with --transform, or leave it out with --tables";
     NAME_TOO_LONG "name-too-long" Blocks
         "fails at the survey" "rename the table with --transform, or leave it out with --tables";
+    TABLE_REJECTED "table-rejected" Loses
+        "creates no such table and keeps all of its rows as rejects, as on-bad-name=reject says" "write -o dots=_, or rename the table with --transform";
     NAMES_FOLD_TOGETHER "names-fold-together" Changes
         "keeps them apart: it writes every name in backticks" "make sure that applications do, too: bare, both read as one";
     RESERVED_WORD "reserved-word" Notes
         "writes every name in backticks" "let applications write it in backticks: bare, 3.x refuses it";
     NEEDS_BACKTICKS "needs-backticks" Notes
         "writes every name in backticks" "let applications write it in backticks";
+    ASTERISK_IN_NAME "asterisk-in-name" Changes
+        "writes it in backticks; before 3.3.6 the target's client library, and a gateway with it, may crash over it" "rename it with --transform, or upgrade the target to 3.3.6 or later";
     ROW_TOO_LONG "row-too-long" Blocks
         "fails at CREATE STABLE or CREATE TABLE" "upgrade the target to 3.0.5 or later, or leave the table out";
     TOO_MANY_COLUMNS "too-many-columns" Blocks
@@ -178,14 +186,22 @@ kinds! {
         "stores no task" "leave the table out, or change the column at the source";
     JSON_TAG "json-tag" Notes
         "copies it as text; the server may print its keys in another order" "compare it as JSON, not as text";
+    JSON_NUMBER "json-number-too-large" Blocks
+        "sends no such tag, and fails the shard that creates the subtable: a 3.3.1 server ended over one" "write the number as text in the tag at the source, or leave the subtable out with --tables";
     TAG_NOT_SQL "tag-not-sql" Blocks
         "fails the shard that creates the subtable" "set the tag at the source to what SQL can carry, or leave the subtable out";
     TARGET_TABLE_MISSING "target-table-missing" Blocks
         "fails with schema=none: it creates nothing" "create it by hand, or leave schema=always";
     TARGET_COLUMN_MISSING "target-column-missing" Blocks
-        "writes nothing to it: 3.x would drop the column's data and say nothing" "add the column at the target";
+        "writes nothing to it: 3.x would drop the column's data and say nothing" "add the column at the target, or say what to do: on-missing-column=widen or null";
+    TARGET_COLUMN_ADDED "target-column-added" Changes
+        "adds it before the first row, as on-missing-column=widen says" "leave the option out, and add it by hand";
+    TARGET_COLUMN_LEFT_OUT "target-column-left-out" Loses
+        "leaves its values out, as on-missing-column=null says" "on-missing-column=widen, or add the column at the target";
+    TARGET_COLUMN_SHORTER "target-column-shorter" Changes
+        "does with each value that does not fit what on-too-long says" "make the column longer at the target";
     TARGET_COLUMN_DIFFERS "target-column-differs" Blocks
-        "writes nothing to it" "change the column at the target, or name another database";
+        "writes nothing to it" "change the column at the target, or name another database; where it is only shorter, on-too-long says what to do";
     TARGET_COLUMN_EXTRA "target-column-extra" Notes
         "leaves it NULL" "nothing to change";
     TARGET_NAME_TAKEN "target-name-taken" Blocks

@@ -24,7 +24,7 @@ const COUNTS: u32 = 2;
 pub(super) async fn run(copy: &Copy) -> Worked<()> {
     for copied_again in 0..=COPIES_AGAIN {
         if agree(copy).await? {
-            return Ok(());
+            return tell_merged(copy).await;
         }
         let (source, target) = both(copy).await?;
         if copied_again == COPIES_AGAIN {
@@ -33,6 +33,15 @@ pub(super) async fn run(copy: &Copy) -> Worked<()> {
         }
         copy_again(copy, &source, &target).await?;
     }
+    Ok(())
+}
+
+/// How many rows stand for others, now that it is known that all that are left are there.
+async fn tell_merged(copy: &Copy) -> Worked<()> {
+    let ledger = &copy.attempt.ledger;
+    let left = ledger.totals().source_counted;
+    let merged = counts::merged(&copy.attempt, copy.source.as_ref(), copy.period(), left).await?;
+    ledger.advance(|_, totals| totals.merged = merged);
     Ok(())
 }
 

@@ -105,6 +105,7 @@ impl Copy {
                     totals.written = totals.written.saturating_add(wrote.written);
                     totals.rejected = totals.rejected.saturating_add(wrote.rejected);
                     totals.kept = totals.kept.saturating_add(wrote.kept);
+                    totals.left_out = totals.left_out.wrapping_add(wrote.refused.value());
                     (offset.index, offset.next) = (index, next);
                 }
                 Step::Table { index } => {

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use tdferry_common::options::{OnKeep, OnTooLong, Options};
+use tdferry_common::options::{OnBadName, OnKeep, OnTooLong, Options};
 use tdferry_common::port::{RefusedRow, Side};
 use tdferry_common::schema::Column;
 use tokio::time::{Instant, sleep};
@@ -35,6 +35,8 @@ pub(super) fn refuse_failing(options: &Options, piece: &Piece, refusal: &Refusal
     let (option, fails) = match refusal.reason {
         RefusedRow::Keep => ("on-keep", options.on_keep == OnKeep::Fail),
         RefusedRow::TooLong => ("on-too-long", options.on_too_long == Some(OnTooLong::Fail)),
+        // a task that fails for it never came so far
+        RefusedRow::BadName => ("on-bad-name", options.on_bad_name == OnBadName::Fail),
     };
     if !fails {
         return Ok(());
@@ -51,7 +53,19 @@ impl Writer {
         match refusal.reason {
             RefusedRow::Keep => self.beyond_keep(piece, refusal).await,
             RefusedRow::TooLong => self.too_long(piece, refusal, wrote).await,
+            RefusedRow::BadName => Ok(self.of_bad_name(&piece, refusal)),
         }
+    }
+
+    /// All rows of tables that the target cannot have.
+    fn of_bad_name(&self, piece: &Piece, refusal: Refusal) -> Handled {
+        let (mapping, tables) = (self.attempt.mapping(), piece.table_of_each_row());
+        let is_bad = |row: usize| {
+            let table = tables.get(row).copied().unwrap_or_default();
+            mapping.rejects(&self.attempt.claimed.stable, table).is_some()
+        };
+        let [refused, others] = piece.part_rows(is_bad);
+        Handled::Refused(refused, refusal, vec![others])
     }
 
     async fn beyond_keep(&self, piece: Piece, refusal: Refusal) -> Worked<Handled> {

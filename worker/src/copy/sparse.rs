@@ -151,6 +151,7 @@ fn enter(attempt: &Attempt, slice: Slice, to: u32) {
         totals.written = totals.written.saturating_add(slice.wrote.written);
         totals.rejected = totals.rejected.saturating_add(slice.wrote.rejected);
         totals.kept = totals.kept.saturating_add(slice.wrote.kept);
+        totals.left_out = totals.left_out.wrapping_add(slice.wrote.refused.value());
         totals.tables = totals.tables.saturating_add(u64::from(to.saturating_sub(offset.index)));
         offset.index = to;
     });

@@ -96,6 +96,12 @@ impl Attempt {
         self.ask("opening the sink", Side::Sink, || mapping::sink(connector, &self.spec, stable)).await
     }
 
+    /// The task's sink under the target's own names.
+    pub(crate) async fn target(&self) -> Worked<Arc<dyn Sink>> {
+        let connector = self.session.connector.as_ref();
+        self.ask("opening the sink", Side::Sink, || connector.sink(&self.spec)).await
+    }
+
     /// What the target calls what the source has.
     pub(crate) fn mapping(&self) -> Mapping {
         Mapping::of(&self.spec)

@@ -110,6 +110,7 @@ async fn perform(attempt: Arc<Attempt>) -> Worked<Finish> {
         ShardKind::Create => create::run(&attempt).await,
         ShardKind::Copy(density) => copy::run(attempt, density).await,
         ShardKind::VerifyTags => verify::tags(&attempt).await,
+        ShardKind::VerifyTables => verify::tables(&attempt).await,
         ShardKind::Verify(density) => verify::run(attempt, density).await,
         ShardKind::Repair(density, extra) => verify::repair(attempt, density, extra).await,
         ShardKind::Tail => tail::run(attempt).await,

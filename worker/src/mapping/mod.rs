@@ -5,8 +5,10 @@
 
 mod names;
 mod open;
+mod refusing;
 mod sink;
 mod source;
+mod undo;
 
 #[cfg(test)]
 mod tests;
@@ -14,11 +16,11 @@ mod tests;
 use std::sync::Arc;
 
 use tdferry_common::batch::{TagRow, Value};
-use tdferry_common::options::{Act, Named, Options, Renamed};
+use tdferry_common::options::{Act, Named, OnBadName, Options, Renamed};
 use tdferry_common::schema::{Column, DataType, NormalTable, Stable};
 use tdferry_common::spec::Spec;
 
-pub(crate) use names::{BadName, Targets, taken_twice};
+pub(crate) use names::{BadName, Targets, Unfit, taken_twice};
 pub(crate) use open::{sink, source};
 
 /// An added tag has room for so many bytes at least, so that tasks with other values may share a stable.
@@ -61,6 +63,16 @@ impl Mapping {
         let kinds: &[Renamed] =
             if stable.is_empty() { &[Renamed::Tables] } else { &[Renamed::Tables, Renamed::Subtables] };
         self.undotted(self.renamed(kinds, stable, table))
+    }
+
+    /// Whether the rows of a subtable, or of a normal table where the stable is empty, are all kept as rejects since the
+    /// target takes no table of that name, and why.
+    pub(crate) fn rejects(&self, stable: &str, table: &str) -> Option<Unfit> {
+        if self.rejects_bad_names() { names::unfit(&self.table(stable, table)) } else { None }
+    }
+
+    pub(crate) fn rejects_bad_names(&self) -> bool {
+        self.options.on_bad_name == OnBadName::Reject
     }
 
     /// The name at the target of a column or tag of this stable or normal table, by the source's names.

@@ -1,6 +1,7 @@
 //! Whether the target can call things as the mapping says: no two alike, no dot, none too long. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use tdferry_common::schema::{Column, NormalTable, Stable};
 use xxhash_rust::xxh3::xxh3_128;
@@ -63,6 +64,9 @@ impl Targets {
 
     /// Takes a normal table, and looks at its columns.
     pub(crate) fn take_normal(&mut self, table: &NormalTable) -> Result<(), BadName> {
+        if self.mapping.rejects("", &table.name).is_some() {
+            return Ok(());
+        }
         let mapped = self.mapping.target_table(table);
         columns(&table.name, mapped.columns.iter()).map_err(BadName::Refused)?;
         self.take("", &table.name, mapped.name)
@@ -70,11 +74,16 @@ impl Targets {
 
     /// Takes a subtable of a stable.
     pub(crate) fn take_subtable(&mut self, stable: &str, name: &str) -> Result<(), BadName> {
+        if self.mapping.rejects(stable, name).is_some() {
+            return Ok(());
+        }
         self.take(stable, name, self.mapping.table(stable, name))
     }
 
     fn take(&mut self, stable: &str, name: &str, target: String) -> Result<(), BadName> {
-        fits(name, &target).map_err(BadName::Refused)?;
+        if let Some(unfit) = unfit(&target) {
+            return Err(BadName::Refused(unfit.in_words(name, &target)));
+        }
         // names that nothing changes are as different as they are at the source
         if self.mapping.is_plain() {
             return Ok(());
@@ -102,24 +111,45 @@ pub(crate) fn taken_twice(first: &str, second: &str, target: &str) -> String {
     )
 }
 
-fn fits(name: &str, target: &str) -> Result<(), String> {
-    let becomes = if name == target { String::new() } else { format!(", which becomes `{target}`,") };
-    let refuse = |what: String| Err(format!("table `{name}`{becomes} {what}"));
+/// Why the target takes no table of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    Dot,
+    NotSql,
+    TooLong { bytes: usize },
+}
+
+/// Whether the target takes a table of this name, and why not.
+pub(super) fn unfit(target: &str) -> Option<Unfit> {
     if target.contains('.') {
-        return refuse(
-            "has a dot, which 3.x does not take; write `dots=_`, or rename it with `transforms`".into(),
-        );
+        return Some(Unfit::Dot);
     }
     if target.is_empty() || target.contains(['`', '\0']) {
-        return refuse("has no name that 3.x takes; rename it with `transforms`".into());
+        return Some(Unfit::NotSql);
     }
-    if target.len() > TABLE_BYTES {
-        return refuse(format!(
-            "has a name of {} bytes, 3.x takes {TABLE_BYTES}; change `transforms`",
-            target.len()
-        ));
+    (target.len() > TABLE_BYTES).then_some(Unfit::TooLong { bytes: target.len() })
+}
+
+impl Unfit {
+    fn in_words(self, name: &str, target: &str) -> String {
+        let becomes = if name == target { String::new() } else { format!(", which becomes `{target}`,") };
+        let cure = match self {
+            Self::Dot => "write `dots=_`, or rename it with `transforms`",
+            Self::NotSql => "rename it with `transforms`",
+            Self::TooLong { .. } => "change `transforms`",
+        };
+        format!("table `{name}`{becomes} {self}; {cure}; `on-bad-name=reject` keeps its rows as rejects")
     }
-    Ok(())
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dot => f.write_str("has a dot, which 3.x does not take"),
+            Self::NotSql => f.write_str("has no name that 3.x takes"),
+            Self::TooLong { bytes } => write!(f, "has a name of {bytes} bytes, 3.x takes {TABLE_BYTES}"),
+        }
+    }
 }
 
 fn columns<'a>(table: &str, all: impl Iterator<Item = &'a Column>) -> Result<(), String> {

@@ -8,6 +8,7 @@ use tdferry_common::port::{Connector, PortResult, Sink, Source};
 use tdferry_common::spec::Spec;
 
 use super::Mapping;
+use super::refusing::RefusingSink;
 use super::sink::MappedSink;
 use super::source::ShapedSource;
 
@@ -30,6 +31,12 @@ pub(crate) async fn source(
 
 /// The sink. Tables that are asked for by themselves are subtables of one stable; normal tables where it is empty.
 pub(crate) async fn sink(connector: &dyn Connector, spec: &Spec, stable: &str) -> PortResult<Arc<dyn Sink>> {
-    let (sink, mapping) = (connector.sink(spec).await?, Mapping::of(spec));
-    if mapping.is_plain() { Ok(sink) } else { Ok(Arc::new(MappedSink::new(sink, mapping, stable))) }
+    let (mut sink, mapping) = (connector.sink(spec).await?, Mapping::of(spec));
+    if !mapping.is_plain() {
+        sink = Arc::new(MappedSink::new(sink, mapping.clone(), stable));
+    }
+    if mapping.rejects_bad_names() {
+        sink = Arc::new(RefusingSink::new(sink, mapping, stable));
+    }
+    Ok(sink)
 }

@@ -273,6 +273,14 @@ impl Sink for MappedSink {
         self.inner.widen_column(&table, &own).await
     }
 
+    async fn add_to_stable(&self, stable: &Stable) -> PortResult<()> {
+        self.inner.add_to_stable(&self.mapping.target_stable(stable)).await
+    }
+
+    async fn add_to_table(&self, table: &NormalTable) -> PortResult<()> {
+        self.inner.add_to_table(&self.mapping.target_table(table)).await
+    }
+
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()> {
         let rows: Vec<_> = rows.iter().map(|row| self.mapping.target_row(&stable.name, row)).collect();
         self.inner.set_tags(&self.mapping.target_stable(stable), &rows).await

@@ -238,16 +238,10 @@ impl Rows for ShapedSource {
     }
 
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
-        let rows = self.inner.count(tables, self.asked(period).await?).await?;
         if self.lossy().await?.is_none() {
-            return Ok(rows);
+            return self.inner.count(tables, self.asked(period).await?).await;
         }
-        let left =
-            self.left(tables, period).await?.values().fold(0_u64, |sum, rows| sum.saturating_add(*rows));
-        if rows > left {
-            tracing::warn!(rows = rows - left, %period, "rows fell together with others of their moment");
-        }
-        Ok(left)
+        Ok(self.left(tables, period).await?.values().fold(0_u64, |sum, rows| sum.saturating_add(*rows)))
     }
 
     async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
@@ -303,6 +297,10 @@ impl Source for ShapedSource {
     async fn table_extent(&self, table: &str) -> PortResult<Extent> {
         let (extent, change) = (self.inner.table_extent(table).await?, self.change().await?);
         change.map_or(Ok(extent), |change| change.extent(extent))
+    }
+
+    async fn count_before(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        self.inner.count(tables, self.asked(period).await?).await
     }
 
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>> {

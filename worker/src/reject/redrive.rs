@@ -144,7 +144,8 @@ async fn narrow(sink: &dyn Sink, rows: Vec<Kept>, reason: RefusedRow) -> PortRes
             return Ok(Parts { again: vec![again], refused });
         }
     }
-    if rows.len() == 1 {
+    // rows that come together are of one table
+    if rows.len() == 1 || reason == RefusedRow::BadName {
         return Ok(Parts { again: Vec::new(), refused: rows });
     }
     Ok(Parts { again: halves(rows).into(), refused: Vec::new() })

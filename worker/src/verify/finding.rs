@@ -7,8 +7,8 @@ use tdferry_common::digest::RowSum;
 use tdferry_common::port::Side;
 use tdferry_common::shard::Differing;
 
-use super::Visit;
 use super::merge::Found;
+use super::{Since, Visit};
 use crate::lease::Worked;
 
 /// Tables in words: what is stored of a shard is short.
@@ -28,6 +28,8 @@ pub(super) struct Findings {
 #[derive(Debug, Default)]
 struct TableFinding {
     table: String,
+    /// The target does not have it.
+    is_lacking: bool,
     missing: Place,
     extra: Place,
     changed: Place,
@@ -61,10 +63,17 @@ impl Findings {
     }
 
     /// All of it, for whoever reads the shard.
-    pub(super) fn in_words(&self, differing: Differing, source_changed: bool) -> String {
-        let which = if source_changed { "the source changed since it was read, and " } else { "" };
+    pub(super) fn in_words(&self, differing: Differing, since: Since) -> String {
+        let which = match since {
+            Since::Same => "the target differs",
+            Since::Changed => "the source changed since it was read, and the target differs",
+            Since::Untold => {
+                "the target differs (KEEP let go of rows that were read, so that nothing tells whether the source changed \
+                 since)"
+            }
+        };
         let shown = self.shown.join("; ");
-        format!("{which}the target differs: {shown} (in all {differing})")
+        format!("{which}: {shown} (in all {differing})")
     }
 
     fn of_table(&mut self, table: &str) -> &mut TableFinding {
@@ -102,6 +111,10 @@ impl Visit for Findings {
         self.table = None;
     }
 
+    fn lacks(&mut self, table: &str) {
+        self.of_table(table).is_lacking = true;
+    }
+
     fn table_ended(&mut self) -> (bool, RowSum) {
         let found = self.table.take();
         let differs = found.is_some();
@@ -121,8 +134,13 @@ impl TableFinding {
         };
         let columns: Vec<_> = self.columns.iter().map(String::as_str).collect();
         let changed = format!("changed ({})", columns.join(", "));
-        let parts =
-            [place(self.missing, "missing"), place(self.extra, "extra"), place(self.changed, &changed)];
+        let lacking = self.is_lacking.then(|| "the table is missing".to_owned());
+        let parts = [
+            lacking,
+            place(self.missing, "missing"),
+            place(self.extra, "extra"),
+            place(self.changed, &changed),
+        ];
         format!("`{}`: {}", self.table, parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }

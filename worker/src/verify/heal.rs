@@ -85,6 +85,9 @@ impl Visit for Healer<'_> {
         self.refused = RowSum::ZERO;
     }
 
+    /// It was created before its rows were walked.
+    fn lacks(&mut self, _table: &str) {}
+
     fn table_ended(&mut self) -> (bool, RowSum) {
         (std::mem::take(&mut self.differs), std::mem::take(&mut self.refused))
     }

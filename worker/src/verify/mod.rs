@@ -9,17 +9,21 @@ mod heal;
 mod merge;
 mod readback;
 mod slices;
+mod tables;
 mod tags;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tdferry_common::digest::RowSum;
+use tdferry_common::options::Mode;
 use tdferry_common::port::{PortError, Rows, Side, Sink, Source, Tables};
-use tdferry_common::schema::Stable;
+use tdferry_common::schema::{NormalTable, Stable};
 use tdferry_common::shard::{Density, Differing, Extra};
 use tdferry_common::time::Period;
 
+use crate::counts;
 use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::rules;
 use crate::structure::Layout;
@@ -28,6 +32,7 @@ use finding::Findings;
 use heal::Healer;
 use merge::Found;
 
+pub(crate) use tables::run as tables;
 pub(crate) use tags::run as tags;
 
 /// How far the clocks of two servers and the time of a read may lie apart, in seconds.
@@ -42,8 +47,20 @@ struct Compare {
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
     layout: Layout,
+    /// Normal tables that the target does not have.
+    lacking: BTreeSet<String>,
     /// Whether the ledger's sum is made of the source's rows.
     sums: bool,
+}
+
+/// What became of the source since it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// It holds what it held, or nothing is known of what it held.
+    Same,
+    Changed,
+    /// KEEP has let go of rows that were read, on both sides.
+    Untold,
 }
 
 /// What is done about differences.
@@ -58,6 +75,9 @@ trait Visit: Send {
     /// What was found of the table at hand was no good: it comes once more.
     fn forget(&mut self);
 
+    /// The target does not have the table at hand.
+    fn lacks(&mut self, table: &str);
+
     /// The table is through; the sum of what its source held and the target could not take. Whether it differed.
     fn table_ended(&mut self) -> (bool, RowSum);
 }
@@ -70,6 +90,8 @@ struct Read {
     bytes: u64,
     /// Over the source's rows.
     sum: RowSum,
+    /// Of these, what the target refused.
+    left_out: RowSum,
     differing: Differing,
 }
 
@@ -79,6 +101,7 @@ impl Read {
         self.target = self.target.saturating_add(other.target);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.sum.add(other.sum);
+        self.left_out.add(other.left_out);
         self.differing = self.differing.and(other.differing);
     }
 }
@@ -88,36 +111,43 @@ pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finis
     let mut compare = Compare::begin(attempt).await?;
     let expected = compare.attempt.shard().expected;
     if let Some(expected) = expected {
-        readback::run(&compare, density).await?;
-        if compare.attempt.ledger.entry().sum == Some(expected) {
+        if compare.is_as_written(density, expected).await? {
             return Ok(Finish::Commit);
         }
-        tracing::warn!("the target's sum is not the one of what was written; reading both sides");
+        tracing::warn!("the target is not what was written; reading both sides");
         // no sum stands behind this: whoever goes on after a crash must not take the source's for the target's
         compare.sums = false;
         compare.attempt.ledger.advance_by(None, |_, totals| {
             (totals.differing, totals.target_counted) = (Differing::default(), 0);
         });
     }
-    let mut findings = Findings::default();
-    let read = compare.both_sides(density, &mut findings).await?;
-    let changed = expected.is_some_and(|expected| read.sum.value() != expected);
+    let (mut findings, period) = (Findings::default(), compare.kept().await?);
+    let read = compare.both_sides(density, period, &mut findings).await?;
+    compare.tell_merged(period).await?;
     let differing = compare.attempt.ledger.totals().differing;
     if differing.is_none() {
-        if changed {
-            tracing::info!("the source changed since it was read, and the target with it");
-        }
+        tracing::debug!("the target holds what the source holds now");
         return Ok(Finish::Commit);
     }
-    Ok(Finish::Differs(findings.in_words(differing, changed)))
+    let since = match expected {
+        Some(expected) => compare.since(density, expected, read.sum, period).await?,
+        None => Since::Same,
+    };
+    Ok(Finish::Differs(findings.in_words(differing, since)))
 }
 
 /// Makes the target's tables, tags and rows those of the source.
 pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra) -> Worked<Finish> {
+    if attempt.shard().group.is_none() {
+        tables::repair(&attempt, extra).await?;
+        return Ok(Finish::Commit);
+    }
     tags::repair(&attempt).await?;
     if !attempt.shard().period.is_empty() {
         let compare = Compare::begin(Arc::clone(&attempt)).await?;
-        compare.both_sides(density, &mut Healer::new(&compare, extra)).await?;
+        compare.create_lacking().await?;
+        let period = compare.kept().await?;
+        compare.both_sides(density, period, &mut Healer::new(&compare, extra)).await?;
     }
     let end = attempt.shard().end();
     attempt.ledger.advance(|offset, _| *offset = end);
@@ -127,8 +157,46 @@ pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra
 impl Compare {
     async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
         let (source, sink) = (attempt.source().await?, attempt.sink().await?);
-        let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
-        Ok(Self { attempt, source, sink, layout, sums: true })
+        let structures = &attempt.session.structures;
+        let (layout, lacking) =
+            structures.layout_to_compare(&attempt, source.as_ref(), sink.as_ref()).await?;
+        Ok(Self { attempt, source, sink, layout, lacking, sums: true })
+    }
+
+    /// Reads the target alone: whether its sum is that of what was written. A table that is not there is not as written,
+    /// even where nothing was.
+    async fn is_as_written(&self, density: Density, expected: u128) -> Worked<bool> {
+        if self.lacking.is_empty() {
+            readback::run(self, density).await?;
+            return Ok(self.attempt.ledger.entry().sum == Some(expected));
+        }
+        // both sides are read from the first table on, whatever an earlier attempt came to
+        let end = self.attempt.shard().end();
+        self.attempt.ledger.advance(|offset, _| *offset = end);
+        Ok(false)
+    }
+
+    /// A task that copied told before how many rows stand for others; one that only compares tells it here.
+    async fn tell_merged(&self, period: Period) -> Worked<()> {
+        let Self { attempt, source, .. } = self;
+        if attempt.spec.options.mode == Mode::Verify {
+            let left = attempt.ledger.totals().source_counted;
+            let merged = counts::merged(attempt, source.as_ref(), period, left).await?;
+            attempt.ledger.advance(|_, totals| totals.merged = merged);
+        }
+        Ok(())
+    }
+
+    /// Creates the normal tables that the target lacks.
+    async fn create_lacking(&self) -> Worked<()> {
+        for name in &self.lacking {
+            let columns = self.layout.columns(name).unwrap_or_else(|| Arc::from([])).to_vec();
+            let table = NormalTable { name: name.clone(), columns };
+            self.attempt.session.writable().await;
+            let create = || self.sink.create_table(&table);
+            self.attempt.ask("creating a normal table that is missing", Side::Sink, create).await?;
+        }
+        Ok(())
     }
 
     fn rows(&self, side: Side) -> &dyn Rows {
@@ -138,9 +206,27 @@ impl Compare {
         }
     }
 
+    /// What became of the source since it was read. The sum of what was written and that of what was left out are its
+    /// sum then; `now` is the one of what is compared. Rows behind KEEP's edge are in the first, and not in the second:
+    /// the target may hold them still.
+    async fn since(&self, density: Density, expected: u128, now: RowSum, kept: Period) -> Worked<Since> {
+        let left_out = self.attempt.ledger.totals().left_out;
+        let then = RowSum::from_value(expected.wrapping_add(left_out));
+        let whole = self.attempt.shard().period;
+        let mut all = now;
+        if kept != whole {
+            let behind = Period { from: whole.from, to: kept.from };
+            all.add(readback::sum(self, density, behind).await?);
+        }
+        Ok(match all == then {
+            true => Since::Same,
+            false if kept == whole => Since::Changed,
+            false => Since::Untold,
+        })
+    }
+
     /// Reads both sides from the ledger's offset on, or all over again where that stands at the end already.
-    async fn both_sides(&self, density: Density, visit: &mut dyn Visit) -> Worked<Read> {
-        let period = self.kept().await?;
+    async fn both_sides(&self, density: Density, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
         match (density, &self.layout) {
             (Density::Sparse, Layout::Stable { stable, .. }) => {
                 slices::run(self, stable, period, visit).await
@@ -160,6 +246,11 @@ impl Compare {
         Ok(all)
     }
 
+    /// Whether all rows of a table are kept as rejects, so that there is nothing to compare them with.
+    fn is_rejected(&self, table: &str) -> bool {
+        self.attempt.mapping().rejects(&self.attempt.claimed.stable, table).is_some()
+    }
+
     /// The tables that are not through, by index; all of them where a look at the sum is over.
     fn left(&self) -> std::ops::Range<u32> {
         let range = self.attempt.shard().range;
@@ -170,6 +261,9 @@ impl Compare {
     /// Compares one table. What seems to differ is believed only where each side answered as many rows as it counts,
     /// since reads are known to end early without an error.
     async fn table(&self, table: &str, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
+        if self.is_rejected(table) {
+            return Ok(Read::default());
+        }
         for _ in 0..READS {
             let mut read = self.table_once(table, period, visit).await?;
             let whole =
@@ -179,9 +273,14 @@ impl Compare {
                 visit.forget();
                 continue;
             }
+            if self.lacking.contains(table) {
+                visit.lacks(table);
+                read.differing.unlike = 1;
+            }
             let (differs, refused) = visit.table_ended();
             read.differing.tables = u64::from(differs);
             read.sum.subtract(refused);
+            read.left_out = refused;
             return Ok(read);
         }
         Err(Ended::Erred(format!("`{table}` answers other numbers of rows than it counts in {period}")))
@@ -193,7 +292,8 @@ impl Compare {
         let (mut source, mut target) = (cursor(Side::Source), cursor(Side::Sink));
         let differing = merge::run(&mut source, &mut target, visit).await?;
         let bytes = source.bytes.saturating_add(target.bytes);
-        Ok(Read { source: source.read, target: target.read, bytes, sum: source.sum, differing })
+        let (sum, left_out) = (source.sum, RowSum::ZERO);
+        Ok(Read { source: source.read, target: target.read, bytes, sum, left_out, differing })
     }
 
     async fn counts_are(&self, table: &str, period: Period, read: Read, sides: &[Side]) -> Worked<bool> {
@@ -230,31 +330,13 @@ impl Compare {
             totals.target_counted = totals.target_counted.saturating_add(read.target);
             totals.tables = totals.tables.saturating_add(u64::from(to.saturating_sub(offset.index)));
             totals.differing = totals.differing.and(read.differing);
+            totals.left_out = totals.left_out.wrapping_add(read.left_out.value());
             offset.index = to.max(offset.index);
         });
     }
 
-    /// The shard's period above the edges of what both sides keep: below them rows vanish while they are compared.
     async fn kept(&self) -> Worked<Period> {
-        let Self { attempt, source, sink, .. } = self;
-        let period = attempt.shard().period;
-        let database = attempt.ask("reading the source database", Side::Source, || source.database()).await?;
-        let precision = database.precision;
-        let margin = EDGE_MARGIN_SECONDS.saturating_mul(precision.per_second());
-        let keeps = attempt.ask("asking what the target keeps", Side::Sink, || sink.keeps(precision)).await?;
-        let mut from = period.from;
-        if keeps.from != i64::MIN {
-            from = from.max(keeps.from.saturating_add(margin));
-        }
-        if let Some(days) = rules::keep_days(&database) {
-            let clock = attempt.ask("asking the source's clock", Side::Source, || source.clock()).await?;
-            let own = || precision.from_unix_millis(attempt.session.clock.wall_millis());
-            let seconds = i64::try_from(days.saturating_mul(SECONDS_A_DAY)).unwrap_or(i64::MAX);
-            let edge =
-                clock.unwrap_or_else(own).saturating_sub(seconds.saturating_mul(precision.per_second()));
-            from = from.max(edge.saturating_add(margin));
-        }
-        Ok(Period { from: from.min(period.to), to: period.to })
+        kept(&self.attempt, self.source.as_ref(), self.sink.as_ref()).await
     }
 
     fn stable(&self) -> Option<&Stable> {
@@ -263,4 +345,25 @@ impl Compare {
             Layout::Normal(_) => None,
         }
     }
+}
+
+/// The shard's period above the edges of what both sides keep: below them rows vanish while they are compared.
+async fn kept(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<Period> {
+    let period = attempt.shard().period;
+    let database = attempt.ask("reading the source database", Side::Source, || source.database()).await?;
+    let precision = database.precision;
+    let margin = EDGE_MARGIN_SECONDS.saturating_mul(precision.per_second());
+    let keeps = attempt.ask("asking what the target keeps", Side::Sink, || sink.keeps(precision)).await?;
+    let mut from = period.from;
+    if keeps.from != i64::MIN {
+        from = from.max(keeps.from.saturating_add(margin));
+    }
+    if let Some(days) = rules::keep_days(&database) {
+        let clock = attempt.ask("asking the source's clock", Side::Source, || source.clock()).await?;
+        let own = || precision.from_unix_millis(attempt.session.clock.wall_millis());
+        let seconds = i64::try_from(days.saturating_mul(SECONDS_A_DAY)).unwrap_or(i64::MAX);
+        let edge = clock.unwrap_or_else(own).saturating_sub(seconds.saturating_mul(precision.per_second()));
+        from = from.max(edge.saturating_add(margin));
+    }
+    Ok(Period { from: from.min(period.to), to: period.to })
 }

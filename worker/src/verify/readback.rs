@@ -6,6 +6,7 @@ use tdferry_common::digest::RowSum;
 use tdferry_common::port::Side;
 use tdferry_common::schema::Stable;
 use tdferry_common::shard::Density;
+use tdferry_common::time::Period;
 
 use super::cursor::Cursor;
 use super::{Compare, slices};
@@ -76,4 +77,25 @@ async fn sparse(compare: &Compare, stable: &Stable) -> Worked<()> {
         from = to;
     }
     Ok(())
+}
+
+/// The sum of what the target holds of the shard's tables in another period, with nothing entered for it.
+pub(super) async fn sum(compare: &Compare, density: Density, period: Period) -> Worked<RowSum> {
+    let Compare { attempt, layout, .. } = compare;
+    let (names, mut all) = (attempt.claimed.shard_names(), RowSum::ZERO);
+    if let (Density::Sparse, Some(stable)) = (density, compare.stable()) {
+        let step = sizing::slice_names(attempt.shard().estimate, attempt.shard().range.len());
+        for names in names.chunks(usize::try_from(step).unwrap_or(usize::MAX).max(1)) {
+            let sums = slices::sums(compare, Side::Sink, stable, names, period).await?;
+            sums.tables.values().for_each(|table| all.add(table.sum));
+        }
+        return Ok(all);
+    }
+    for table in names {
+        let columns = layout.columns(table).unwrap_or_else(|| Arc::from([]));
+        let mut cursor = Cursor::new(attempt, compare.rows(Side::Sink), table, columns, period);
+        while cursor.next_block().await? {}
+        all.add(cursor.sum);
+    }
+    Ok(all)
 }

@@ -8,6 +8,7 @@ use tdferry_common::port::{Rows, Side, Sink};
 use tdferry_common::schema::Stable;
 use tdferry_common::shard::Differing;
 
+use super::Since;
 use super::finding::Findings;
 use crate::lease::{Attempt, Finish, Worked};
 use crate::structure::Layout;
@@ -35,7 +36,8 @@ pub(crate) async fn run(attempt: &Arc<Attempt>) -> Worked<Finish> {
             attempt.ledger.advance(|offset, totals| {
                 offset.index = offset.index.saturating_add(u32::try_from(names.len()).unwrap_or(u32::MAX));
                 totals.tables = totals.tables.saturating_add(seen);
-                totals.differing = totals.differing.and(Differing { tables, ..Differing::default() });
+                totals.differing =
+                    totals.differing.and(Differing { tables, unlike: tables, ..Differing::default() });
             });
             attempt.ledger.room().await;
         }
@@ -46,7 +48,7 @@ pub(crate) async fn run(attempt: &Arc<Attempt>) -> Worked<Finish> {
     if differing.is_none() {
         Ok(Finish::Commit)
     } else {
-        Ok(Finish::Differs(findings.in_words(differing, false)))
+        Ok(Finish::Differs(findings.in_words(differing, Since::Same)))
     }
 }
 
@@ -117,7 +119,8 @@ async fn differing(
         attempt.ask("reading the target's tags", Side::Sink, || target.tags(stable, names))
     );
     let found: BTreeMap<String, Vec<Value>> = found?.into_iter().map(|row| (row.name, row.tags)).collect();
-    let mut wanted = wanted?;
+    let (mut wanted, mapping) = (wanted?, attempt.mapping());
+    wanted.retain(|row| mapping.rejects(&stable.name, &row.name).is_none());
     wanted.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(wanted.into_iter().filter_map(|row| held(stable, row, &found)).collect())
 }

@@ -10,6 +10,7 @@ mod cutting;
 mod ending;
 mod faults;
 mod leases;
+mod policies;
 mod rejecting;
 mod serve;
 mod shaping;

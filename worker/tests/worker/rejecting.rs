@@ -25,7 +25,7 @@ fn meters(seed: u64) -> Stage {
 }
 
 /// What is kept, by table and time; each row must be there once.
-async fn kept(stage: &Stage) -> BTreeMap<(String, i64), Reject> {
+pub(crate) async fn kept(stage: &Stage) -> BTreeMap<(String, i64), Reject> {
     struct All(Vec<Kept>);
     #[async_trait]
     impl Visitor for All {
@@ -50,10 +50,14 @@ fn values(block: &Block) -> Vec<Value> {
 }
 
 /// What is on neither side of the target but in the other: nothing.
-fn assert_whole(source: &MemDatabase, target: &MemDatabase, kept: &BTreeMap<(String, i64), Reject>) {
+pub(crate) fn assert_whole(
+    source: &MemDatabase,
+    target: &MemDatabase,
+    kept: &BTreeMap<(String, i64), Reject>,
+) {
     for (name, table) in &source.tables {
         for (at, row) in &table.rows {
-            let written = target.tables[name].rows.get(at);
+            let written = target.tables.get(name).and_then(|table| table.rows.get(at));
             let rejected = kept
                 .get(&(name.clone(), *at))
                 .map(|reject| values(&Reject::to_block(&[reject]).unwrap().unwrap()));

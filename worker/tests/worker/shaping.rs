@@ -4,7 +4,7 @@ use tdferry_common::batch::Value;
 use tdferry_common::id::ShardId;
 use tdferry_common::options::OptionValue;
 use tdferry_common::schema::{Column, DataType, Stable};
-use tdferry_common::shard::{Density, ShardKind, ShardState};
+use tdferry_common::shard::{Density, Shard, ShardKind, ShardState};
 use tdferry_common::testing::{MemDatabase, MemTable, Recipe, assert_same, column};
 use tdferry_common::time::Precision;
 
@@ -194,7 +194,8 @@ async fn a_coarser_unit_is_refused_unless_it_is_declared_and_then_keeps_the_last
         let failure = stage.coordinator.failure(&ShardId::schema());
         assert!(failure.contains("precision-loss=truncate"), "{failure}");
 
-        let declared = [milli, ("precision-loss", OptionValue::text("truncate"))];
+        let text = OptionValue::text;
+        let declared = [milli, ("precision-loss", text("truncate")), ("verify", text("digest"))];
         let stage = staged(moments(Precision::Micro, &units), &declared);
         stage.finish([stage.schema()]).await;
         stage.finish([stage.place("events", 5, ShardKind::Create)]).await;
@@ -210,6 +211,17 @@ async fn a_coarser_unit_is_refused_unless_it_is_declared_and_then_keeps_the_last
         let left: usize = wanted.subtables_of("events").map(|(_, table)| table.rows.len()).sum();
         assert_eq!((totals.read, totals.source_counted), (left as u64, left as u64), "{totals:?}");
         assert!(left < units.len(), "some fall together");
+        let raw: usize = stage.source.held().subtables_of("events").map(|(_, table)| table.rows.len()).sum();
+        assert_eq!(totals.merged, (raw - left) as u64, "none of them is hidden");
+        // compared with the same rows in mind: neither by the sum nor row by row is there a false alarm
+        for expected in [stage.coordinator.shard(&ids[0]).checkpoint.sum, None] {
+            let mut verify = stage.place("events", 0, ShardKind::Verify(density));
+            let round = u32::from(expected.is_none());
+            verify.shard = Shard { expected, round, id: verify.shard.id.verify(round), ..verify.shard };
+            let id = verify.shard.id.clone();
+            stage.finish([verify]).await;
+            assert_eq!(stage.coordinator.shard(&id).state, ShardState::Done, "{expected:?}");
+        }
     }
 }
 

@@ -15,14 +15,14 @@ use tonic::Status;
 use crate::stage::{NOW_MILLIS, Stage};
 
 /// What a survey told.
-struct Told {
+pub(crate) struct Told {
     start: SurveyStart,
     stables: Vec<(SurveyStable, Vec<SurveySubtable>)>,
     end: SurveyEnd,
 }
 
 impl Told {
-    fn names(&self) -> BTreeMap<String, Vec<String>> {
+    pub(crate) fn names(&self) -> BTreeMap<String, Vec<String>> {
         let names = |subtables: &[SurveySubtable]| subtables.iter().map(|one| one.name.clone()).collect();
         self.stables.iter().map(|(stable, subtables)| (stable.name.clone(), names(subtables))).collect()
     }
@@ -38,7 +38,7 @@ impl Told {
     }
 }
 
-async fn survey(stage: &Stage) -> Told {
+pub(crate) async fn survey(stage: &Stage) -> Told {
     stage.coordinator.add([stage.survey()]);
     let running = stage.start();
     stage.coordinator.until("the survey is told", |state| !state.survey.is_empty()).await;

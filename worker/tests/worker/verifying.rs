@@ -206,7 +206,8 @@ async fn repair_makes_rows_and_tags_alike_and_leaves_or_deletes_what_only_the_ta
             assert_eq!(shard.checkpoint.sum, Some(expected), "what the next comparison expects");
             let totals = shard.checkpoint.totals;
             assert_eq!(totals.written, 152, "150 of the table that was gone, one changed, one missing");
-            let differed = Differing { tables: 3, missing: 151, extra: 1, changed: 1 };
+            let differed =
+                Differing { tables: 3, missing: 151, extra: 1, changed: 1, ..Differing::default() };
             assert_eq!(totals.differing, differed, "what was repaired, found by one reading");
             if extra == Extra::Kept {
                 assert!(
@@ -249,8 +250,186 @@ async fn subtables_that_are_missing_or_have_other_tags_are_named() {
     };
     place.shard.checkpoint.offset = Offset { index: 0, next: 0 };
     let shard = finished(&stage, place).await;
-    assert_eq!(shard.checkpoint.totals.differing, Differing { tables: 2, ..Differing::default() });
+    assert_eq!(shard.checkpoint.totals.differing, Differing { tables: 2, unlike: 2, ..Differing::default() });
     let finding = finding(&shard);
     assert!(finding.contains(&format!("`d0000`: other tags ({tag})")), "{finding}");
     assert!(finding.contains("`d0002`: the subtable is missing"), "{finding}");
+}
+
+/// A sink like the source, but without a normal table of so many rows.
+fn without_a_normal_table(rows: usize) -> Stage {
+    let recipe = Recipe { normal: (2, rows), ..Recipe::meters(2, (1, 1), (0, 0)) };
+    let stage = Stage::new(recipe.make());
+    let held = stage.source.held();
+    stage.sink.change(|sink| *sink = held);
+    let gone = stage.names("").remove(0);
+    stage.sink.change(|sink| sink.tables.remove(&gone));
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_normal_table_that_is_missing_is_a_difference_and_repair_creates_and_fills_it() {
+    for (rows, expected) in [(30, Some(7)), (30, None), (0, Some(0)), (0, None)] {
+        let stage = without_a_normal_table(rows);
+        let gone = stage.names("").remove(0);
+        let mut place = stage.place("", 0, ShardKind::Verify(Density::Dense));
+        place.shard = Shard { expected, id: place.shard.id.verify(0), ..place.shard };
+        let shard = finished(&stage, place).await;
+        let missing = u64::try_from(rows).unwrap();
+        let wanted = Differing { tables: 1, missing, unlike: 1, ..Differing::default() };
+        assert_eq!(shard.checkpoint.totals.differing, wanted, "{rows} {expected:?}");
+        assert!(finding(&shard).contains(&format!("`{gone}`: the table is missing")), "{}", finding(&shard));
+        let mut place = stage.place("", 0, ShardKind::Repair(Density::Dense, Extra::Kept));
+        place.shard = Shard { round: 1, id: place.shard.id.repair(1), ..place.shard };
+        let shard = finished(&stage, place).await;
+        assert_eq!((shard.state.name(), shard.checkpoint.totals.written), ("done", missing));
+        assert_same(&stage.source.held(), &stage.sink.held());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_only_compares_takes_a_normal_table_that_is_missing_for_no_fault_of_the_structure() {
+    let recipe = Recipe { normal: (2, 3), ..Recipe::meters(2, (1, 1), (0, 0)) };
+    for (mode, state) in [("verify", "done"), ("history", "failed")] {
+        let stage = Stage::with_options(recipe.make(), &[("mode", mode), ("schema", "none")]);
+        let mut held = stage.source.held();
+        held.tables.remove(&stage.names("")[0]);
+        stage.sink.change(|sink| *sink = held);
+        let place = stage.schema();
+        assert_eq!(finished(&stage, place).await.state.name(), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_were_rejected_are_missing_and_no_change_of_the_source() {
+    for density in DENSITIES {
+        let all = sum_of_source(density).await;
+        for (left_out, verdict) in [(true, "the target differs"), (false, "the source changed since")] {
+            let stage = copied();
+            spoil(&stage);
+            let held = stage.source.held();
+            let ts = time(&held, "d0002", 3);
+            stage.sink.change(|sink| sink.tables.get_mut("d0002").unwrap().rows.remove(&ts));
+            let columns = Arc::from(held.stables["meters"].columns.as_slice());
+            let mut block = tdferry_common::batch::BlockBuilder::new(columns, held.database.precision);
+            block.push_row(&held.tables["d0002"].rows[&ts]).unwrap();
+            let rejected = RowSum::of_block("d0002", &block.finish().unwrap()).value();
+            let mut place = verify(&stage, density, Some(all.wrapping_sub(rejected)));
+            place.shard.checkpoint.totals.left_out = if left_out { rejected } else { 0 };
+            let shard = finished(&stage, place).await;
+            let finding = finding(&shard);
+            assert!(finding.starts_with(verdict), "{density:?} {finding}");
+            assert!(finding.contains(&format!("`d0002`: 1 missing at {ts}")), "{finding}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_behind_the_edge_of_keep_are_no_change_of_the_source() {
+    /// Of a comparison with two sides, in milliseconds.
+    const MARGIN: i64 = 600_000;
+    for density in DENSITIES {
+        let expected = Some(sum_of_source(density).await);
+        for (target_has_them, verdict) in [(true, "the target differs: "), (false, "nothing tells whether")] {
+            let stage = copied();
+            let edge = time(&stage.source.held(), "d0001", 60);
+            spoil(&stage);
+            stage.source.change(|held| held.database.options.insert("keep".into(), "1,1,1".into()));
+            stage.source.limit(|limits| {
+                limits.clock = Some(edge - MARGIN + 86_400_000);
+                limits.keep.from = edge - MARGIN;
+            });
+            if !target_has_them {
+                let kept = |rows: &mut std::collections::BTreeMap<i64, _>| rows.retain(|ts, _| *ts >= edge);
+                stage.sink.change(|sink| sink.tables.values_mut().for_each(|table| kept(&mut table.rows)));
+            }
+            let shard = finished(&stage, verify(&stage, density, expected)).await;
+            let finding = finding(&shard);
+            assert!(
+                finding.contains(verdict) && !finding.contains("the source changed since it"),
+                "{finding}"
+            );
+            assert_eq!(shard.checkpoint.totals.differing.changed, 1, "{finding}");
+        }
+    }
+}
+
+/// The shard that looks for tables that only the target has.
+fn tables_of(period: Period, kind: ShardKind) -> Place {
+    let id = if kind == ShardKind::VerifyTables { ShardId::tables() } else { ShardId::tables().repair(1) };
+    let shard = Shard::planned(id, kind, None, tdferry_common::shard::Range::NONE, period);
+    Place { shard, stable: String::new(), names: Vec::new() }
+}
+
+/// A copy, made by these options, with tables of these names more: each the target's of `d0001`, with `tag` added to its tags.
+async fn with_more(options: &[(&str, &str)], more: &[&str], tag: Option<&str>) -> Stage {
+    let mut database = copied().source.held();
+    database.database.name = "source".into();
+    let stage = Stage::with_options(database, options);
+    let create = stage.place("meters", 0, ShardKind::Create);
+    stage.finish([stage.schema()]).await;
+    stage.finish([create]).await;
+    stage.finish([stage.dense("meters")]).await;
+    let names: Vec<String> = more.iter().map(|name| (*name).to_owned()).collect();
+    let tag = tag.map(|tag| Value::Binary(tag.as_bytes().to_vec()));
+    stage.sink.change(move |sink| {
+        let one = sink.tables.values().find(|table| table.rows.len() == 150).unwrap().clone();
+        for name in names {
+            let mut more = one.clone();
+            if let Some(tag) = &tag {
+                *more.tags.last_mut().unwrap() = tag.clone();
+            }
+            sink.tables.insert(name, more);
+        }
+    });
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_that_only_the_target_has_are_named_where_the_task_could_have_made_them() {
+    const PREFIX: &str = "rename-child-table:prefix:a_";
+    let cases: [(&[(&str, &str)], &[&str], Option<&str>, &[&str]); 7] = [
+        (&[], &["x1", "x2"], None, &["x1", "x2"]),
+        (&[("tables", "meters.d*")], &["d9", "x1"], None, &["d9"]),
+        (&[("tables", "d0000,d0002")], &["d0001"], None, &[]),
+        (&[("transforms", PREFIX)], &["a_d7", "b_d7", "d0001"], None, &["a_d7"]),
+        (&[("transforms", PREFIX), ("tables", "d00*")], &["a_d007", "a_x"], None, &["a_d007"]),
+        (&[("transforms", "add-tag:site=a")], &["x1"], Some("a"), &["x1"]),
+        (&[("transforms", "add-tag:site=a")], &["x1"], Some("b"), &[]),
+    ];
+    for (options, more, tag, extra) in cases {
+        let stage = with_more(options, more, tag).await;
+        let shard = finished(&stage, tables_of(HISTORY, ShardKind::VerifyTables)).await;
+        let tables = u64::try_from(extra.len()).unwrap();
+        let wanted = Differing { extra_tables: tables, extra: 150 * tables, ..Differing::default() };
+        assert_eq!(shard.checkpoint.totals.differing, wanted, "{options:?}");
+        for name in extra {
+            assert!(finding(&shard).contains(&format!("`{name}`: an extra table")), "{}", finding(&shard));
+        }
+        assert_eq!(shard.state.name(), if extra.is_empty() { "done" } else { "differs" });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extra_table_without_rows_of_the_tasks_time_is_none() {
+    for (row, state) in [(0, "done"), (1, "differs")] {
+        let stage = with_more(&[], &["x1"], None).await;
+        let to = time(&stage.sink.held(), "x1", row);
+        let shard = finished(&stage, tables_of(Period { from: 0, to }, ShardKind::VerifyTables)).await;
+        assert_eq!(shard.state.name(), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_extra_tables_go_only_where_a_person_asked_for_it_and_the_tables_stay() {
+    for (extra, left) in [(Extra::Kept, 150), (Extra::Deleted, 100)] {
+        let stage = with_more(&[], &["x1"], None).await;
+        let before = time(&stage.sink.held(), "x1", 50);
+        let period = Period { from: 0, to: before };
+        let shard = finished(&stage, tables_of(period, ShardKind::Repair(Density::Sparse, extra))).await;
+        assert_eq!(shard.state, ShardState::Done);
+        let mut held = stage.sink.held();
+        assert_eq!(held.tables.remove("x1").map(|table| table.rows.len()), Some(left));
+        assert_same(&stage.source.held(), &held);
+    }
 }

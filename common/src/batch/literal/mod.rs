@@ -2,12 +2,14 @@
 //!
 //! It knows no statement. What SQL cannot carry is refused, so that the caller sends a raw block instead.
 
+mod json;
 mod number;
 
 #[cfg(test)]
 mod tests;
 
 use super::{Cell, Nchar, Value};
+pub use json::is_too_large_in as json_number_is_too_large_in;
 
 /// What SQL text cannot carry, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,9 @@ const NOT_FINITE: NotSql = NotSql { what: "NaN or an infinity" };
 const SUBNORMAL: NotSql = NotSql { what: "a double too small to be a normal one" };
 const NOT_UTF8: NotSql = NotSql { what: "bytes that are not UTF-8" };
 const NOT_CHARACTERS: NotSql = NotSql { what: "NCHAR codes that are no characters" };
+/// See [`json_number_is_too_large_in`].
+const LARGE_IN_JSON: NotSql =
+    NotSql { what: "a JSON tag with a number of 2e19 or more, which may end a 3.x server" };
 const BACKTICK: NotSql = NotSql { what: "a name with a backtick" };
 
 /// Appends a cell. `out` is left as it was where the cell is refused.
@@ -35,9 +40,8 @@ pub fn push_cell(out: &mut String, cell: Cell<'_>) -> Result<(), NotSql> {
         Cell::Double(value) if value.is_subnormal() => return Err(SUBNORMAL),
         Cell::Double(value) if value.is_finite() => number::push_double(out, value),
         Cell::Float(_) | Cell::Double(_) => return Err(NOT_FINITE),
-        Cell::Binary(bytes) | Cell::Json(bytes) => {
-            return push_quoted(out, std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?);
-        }
+        Cell::Binary(bytes) => return push_quoted(out, std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
+        Cell::Json(bytes) => return push_json(out, std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
         Cell::Nchar(text) => return push_nchar(out, text),
     }
     Ok(())
@@ -54,7 +58,8 @@ pub fn push_value(out: &mut String, value: &Value) -> Result<(), NotSql> {
         Value::Double(value) => Cell::Double(*value),
         Value::Timestamp(value) => Cell::Timestamp(*value),
         Value::Binary(bytes) => Cell::Binary(bytes),
-        Value::Nchar(text) | Value::Json(text) => return push_quoted(out, text),
+        Value::Nchar(text) => return push_quoted(out, text),
+        Value::Json(text) => return push_json(out, text),
     };
     push_cell(out, cell)
 }
@@ -106,6 +111,10 @@ pub fn push_ident(out: &mut String, name: &str) -> Result<(), NotSql> {
     out.push_str(name);
     out.push('`');
     Ok(())
+}
+
+fn push_json(out: &mut String, text: &str) -> Result<(), NotSql> {
+    if json::is_too_large_in(text) { Err(LARGE_IN_JSON) } else { push_quoted(out, text) }
 }
 
 fn push_nchar(out: &mut String, text: Nchar<'_>) -> Result<(), NotSql> {

@@ -67,6 +67,32 @@ impl Rule {
         }
     }
 
+    /// The names from which it makes this one; `None` where that cannot be told. Of columns it is never asked.
+    pub fn undo(&self, named: Named<'_>) -> Option<Vec<String>> {
+        let name = named.name;
+        let one = |name: Option<&str>| Some(name.map(str::to_owned).into_iter().collect());
+        match self {
+            Self::Prefix(text) => one(name.strip_prefix(text.as_str())),
+            Self::Suffix(text) => one(name.strip_suffix(text.as_str())),
+            Self::Template(pieces) => {
+                let at = pieces.iter().position(|piece| *piece == Piece::Name)?;
+                let (before, after) = (&pieces[..at], &pieces[at + 1..]);
+                if after.contains(&Piece::Name) {
+                    return None;
+                }
+                let text = |pieces: &[Piece]| pieces.iter().map(|piece| piece.of(named)).collect::<String>();
+                let rest = name.strip_prefix(text(before).as_str());
+                one(rest.and_then(|rest| rest.strip_suffix(text(after).as_str())))
+            }
+            Self::Map(map) => {
+                let stays = (!map.contains_key(name)).then(|| name.to_owned());
+                let becomes = map.iter().filter(|(_, to)| *to == name).map(|(from, _)| from.clone());
+                Some(becomes.chain(stays).collect())
+            }
+            Self::Replace(..) | Self::File(_) => None,
+        }
+    }
+
     pub(super) fn read(text: &str, of: Renamed) -> Result<Self, String> {
         let (how, with) = text.split_once(':').unwrap_or((text, ""));
         let some = |with: &str| match with.is_empty() || with.contains(|c: char| c == '`' || c.is_control()) {
@@ -137,5 +163,40 @@ fn template(text: &str, of: Renamed) -> Result<Vec<Piece>, String> {
         Ok(pieces)
     } else {
         Err(format!("template: {text:?} gives all the same name; put {{name}} into it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_traced_back_to_those_that_become_it() {
+        fn named(name: &str) -> Named<'_> {
+            Named { name, stable: "s", database: "db" }
+        }
+        let of = Renamed::Subtables;
+        let cases: [(&str, &str, &[&str]); 8] = [
+            ("prefix:a_", "a_d1", &["d1"]),
+            ("prefix:a_", "b_d1", &[]),
+            ("suffix:_z", "d1_z", &["d1"]),
+            ("template:{stable}-{name}-{database}", "s-d1-db", &["d1"]),
+            ("template:{stable}-{name}", "x-d1", &[]),
+            ("map:d1,e1;d2,e2", "e1", &["d1", "e1"]),
+            ("map:d1,e1;d2,e2", "d1", &[]),
+            ("map:d1,e1;d2,e2", "d9", &["d9"]),
+        ];
+        for (text, target, wanted) in cases {
+            let rule =
+                Rule::read(&text.replace(';', "\n"), of).unwrap_or_else(|what| panic!("{text}: {what}"));
+            let found = rule.undo(named(target)).unwrap();
+            assert_eq!(found, wanted, "{text} {target}");
+            for name in found {
+                assert_eq!(rule.apply(of, named(&name)), target, "{text}");
+            }
+        }
+        for text in ["replace_with_regex:^x::y", "template:{name}{name}"] {
+            assert_eq!(Rule::read(text, of).unwrap().undo(named("yy")), None, "{text}");
+        }
     }
 }

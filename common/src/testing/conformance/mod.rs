@@ -66,6 +66,7 @@ macro_rules! ports_conform {
                 rows_the_target_cannot_keep_are_refused_whole
                 written_rows_are_counted_over_half_open_periods
                 what_was_written_is_read_back_as_it_is
+                columns_are_added_where_they_are_lacking
                 tags_are_told_and_changed_one_subtable_at_a_time
                 only_the_rows_of_a_period_are_deleted);
         }

@@ -356,6 +356,42 @@ pub async fn what_was_written_is_read_back_as_it_is(rig: &dyn Rig) -> PortResult
     Ok(())
 }
 
+/// Behind those that are there, with NULL in the rows so far, and a write knows of them at once.
+pub async fn columns_are_added_where_they_are_lacking(rig: &dyn Rig) -> PortResult<()> {
+    let mut held = held();
+    let sink = rig.sink().await;
+    create(&*sink, &held).await?;
+    for (name, table) in held.tables.iter().filter(|(_, table)| !table.rows.is_empty()) {
+        sink.write(name, &block_of(&held, table)?).await?;
+    }
+    let more = Column { name: "More of it".into(), data_type: DataType::Nchar, length: 7 };
+    for stable in held.stables.values_mut() {
+        stable.columns.push(more.clone());
+        // twice: an answer may get lost
+        sink.add_to_stable(stable).await?;
+        sink.add_to_stable(stable).await?;
+    }
+    for (name, table) in &mut held.tables {
+        table.columns = table.columns.iter().cloned().chain([more.clone()]).collect();
+        table.rows.values_mut().for_each(|row| row.push(Value::Null));
+        if table.stable.is_none() {
+            let table = NormalTable { name: name.clone(), columns: table.columns.to_vec() };
+            sink.add_to_table(&table).await?;
+            sink.add_to_table(&table).await?;
+        }
+    }
+    assert_sunk(rig, &held).await;
+    for table in held.tables.values_mut() {
+        let last = table.rows.values_mut().filter_map(|row| row.last_mut());
+        last.for_each(|value| *value = Value::Nchar("涛 1".into()));
+    }
+    for (name, table) in held.tables.iter().filter(|(_, table)| !table.rows.is_empty()) {
+        sink.write(name, &block_of(&held, table)?).await?;
+    }
+    assert_sunk(rig, &held).await;
+    Ok(())
+}
+
 /// Of those asked for that are there, of every type and NULL, and others' stay as they are.
 pub async fn tags_are_told_and_changed_one_subtable_at_a_time(rig: &dyn Rig) -> PortResult<()> {
     let mut held = held();

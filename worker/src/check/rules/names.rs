@@ -6,10 +6,16 @@ use super::super::census::{self, Oddity, Seen};
 use super::super::facts::Facts;
 use super::super::finding::{Finding, Place};
 use super::super::kinds::{self, Kind};
+use super::numbers;
+
+/// Before it, the client library of a target may crash over a name with an asterisk (its release notes).
+const TAKES_ASTERISKS: [u32; 3] = [3, 3, 6];
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    let mut found: Vec<_> =
-        facts.source.names.seen().map(|(oddity, seen)| of_table(facts, oddity, seen)).collect();
+    let names = facts.source.names.seen();
+    let mut found: Vec<_> = names.map(|(oddity, seen)| of_table(facts, kind(oddity), oddity, seen)).collect();
+    let rejected = facts.source.rejected.seen().filter(|(oddity, _)| kind(*oddity).severity.is_hazard());
+    found.extend(rejected.map(|(oddity, seen)| of_table(facts, &kinds::TABLE_REJECTED, oddity, seen)));
     let mapping = &facts.asked.mapping;
     for one in &facts.source.stables {
         let place = super::source(facts).stable(&one.stable.name);
@@ -31,10 +37,13 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
             .as_ref()
             .map(|what| Finding::new(&kinds::SELECTED_NAME_MISSING, Place::server(Side::Source), what)),
     );
+    if numbers(&facts.target.version).as_slice() >= &TAKES_ASTERISKS[..] {
+        found.retain(|finding| finding.kind != &kinds::ASTERISK_IN_NAME);
+    }
     found
 }
 
-fn of_table(facts: &Facts, oddity: Oddity, seen: &Seen) -> Finding {
+fn of_table(facts: &Facts, kind: &'static Kind, oddity: Oddity, seen: &Seen) -> Finding {
     let place = super::source(facts).table(&seen.first);
     let words = match oddity {
         Oddity::Dot => "3.x takes no dot in the name of a table",
@@ -45,7 +54,7 @@ fn of_table(facts: &Facts, oddity: Oddity, seen: &Seen) -> Finding {
         0 => String::new(),
         more => format!(", and {more} more like it"),
     };
-    Finding::new(kind(oddity), place, format!("{words}{more}"))
+    Finding::new(kind, place, format!("{words}{more}"))
 }
 
 fn of_column(place: &Place, name: &str) -> Vec<Finding> {
@@ -61,6 +70,7 @@ const fn kind(oddity: Oddity) -> &'static Kind {
         Oddity::Folds => &kinds::NAMES_FOLD_TOGETHER,
         Oddity::Reserved => &kinds::RESERVED_WORD,
         Oddity::Backticks => &kinds::NEEDS_BACKTICKS,
+        Oddity::Asterisk => &kinds::ASTERISK_IN_NAME,
     }
 }
 
@@ -72,5 +82,6 @@ const fn about(oddity: Oddity) -> &'static str {
         Oddity::Folds => "names that differ in case alone",
         Oddity::Reserved => "a word that 3.x reserves",
         Oddity::Backticks => "other than lower-case letters, digits and underscores",
+        Oddity::Asterisk => "an asterisk",
     }
 }

@@ -125,17 +125,10 @@ fn disk(facts: &Facts) -> Option<Finding> {
     let wanted = bytes(facts);
     let place = Place::server(Side::Sink);
     let Some(free) = facts.target.server.free_bytes else {
-        let what = format!(
-            "free disk cannot be asked; the rows are about {} MB as they are read",
-            megabytes(wanted)
-        );
+        let what = format!("free disk cannot be asked; the rows are {} as they are read", megabytes(wanted));
         return Some(Finding::new(&kinds::DISK_UNKNOWN, place, what));
     };
-    let what = format!(
-        "{} MB are free, the rows are about {} MB as they are read",
-        megabytes(free),
-        megabytes(wanted)
-    );
+    let what = format!("{} are free, the rows are {} as they are read", megabytes(free), megabytes(wanted));
     match free {
         _ if !facts.asked.copies || free >= wanted => None,
         _ if free < wanted / BEST_COMPRESSION => Some(Finding::new(&kinds::DISK_SHORT, place, what)),
@@ -143,8 +136,11 @@ fn disk(facts: &Facts) -> Option<Finding> {
     }
 }
 
-const fn megabytes(bytes: u64) -> u64 {
-    bytes.div_ceil(1_000_000)
+fn megabytes(bytes: u64) -> String {
+    match bytes.div_ceil(1_000_000) {
+        0 | 1 => "less than 1 MB".to_owned(),
+        more => format!("about {more} MB"),
+    }
 }
 
 /// What the rows take as they are read, about.

@@ -73,8 +73,15 @@ fn tags(place: &Place, tags: &[Column], one: &StableFacts, lengths: &Lengths) ->
     for tag in tags.iter().filter(|tag| tag.data_type == DataType::Json) {
         found.push(Finding::new(&kinds::JSON_TAG, place.clone().column(&tag.name), "a JSON tag"));
     }
+    if let Some((count, name)) = &one.json_numbers {
+        let tag = tags.iter().find(|tag| tag.data_type == DataType::Json).map_or("", |tag| &tag.name);
+        let what = format!(
+            "its JSON has a number of 2e19 or more; subtables of this stable with such a tag: {count}"
+        );
+        found.push(Finding::new(&kinds::JSON_NUMBER, place.clone().table(name).column(tag), what));
+    }
     if let Some((count, name, why)) = &one.not_sql {
-        let what = format!("{why}; {count} subtables of this stable have such a tag");
+        let what = format!("{why}; subtables of this stable with such a tag: {count}");
         found.push(Finding::new(&kinds::TAG_NOT_SQL, place.clone().table(name), what));
     }
     found

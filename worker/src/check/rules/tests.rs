@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tdferry_common::options::{OnKeep, OnMissingColumn, OnTooLong};
 use tdferry_common::schema::{Column, DataType, Database, Extent, NormalTable, Stable};
 use tdferry_common::server::{Dnode, Rights, Server};
 use tdferry_common::time::Period;
@@ -53,7 +54,14 @@ fn server() -> Server {
 fn stable() -> StableFacts {
     let stable =
         Stable { name: "meters".into(), columns: columns(), tags: vec![column("site", DataType::Nchar, 8)] };
-    StableFacts { stable, tables: 3, extent: extent(NOW - 30 * DAY, NOW - DAY), example: None, not_sql: None }
+    StableFacts {
+        stable,
+        tables: 3,
+        extent: extent(NOW - 30 * DAY, NOW - DAY),
+        example: None,
+        not_sql: None,
+        json_numbers: None,
+    }
 }
 
 fn plain() -> TableFacts {
@@ -84,6 +92,7 @@ fn clean() -> Facts {
             stables: vec![stable()],
             normal_tables: vec![plain()],
             names,
+            rejected: super::super::census::Census::default(),
             missing: None,
             clash: None,
         },
@@ -165,6 +174,14 @@ const PLANTED: &[(&str, Plant)] = &[
         f.target.keeps.from = NOW - 29 * DAY;
     }),
     ("rows-before-keep", |f| option(f, "keep", "5")),
+    ("keep-raised", |f| {
+        f.asked.options.on_keep = OnKeep::Widen;
+        option(f, "keep", "5");
+    }),
+    ("keep-fails", |f| {
+        f.asked.options.on_keep = OnKeep::Fail;
+        option(f, "keep", "5");
+    }),
     ("rows-near-keep", |f| {
         existing(f);
         f.target.keeps.from = NOW - 31 * DAY;
@@ -182,10 +199,12 @@ const PLANTED: &[(&str, Plant)] = &[
     ("name-not-sql", |f| names(f, &["a`b"])),
     ("name-too-long", |f| names(f, &["x".repeat(193).as_str()])),
     ("name-too-long", |f| of(f).columns[1].name = "x".repeat(65)),
+    ("table-rejected", |f| f.source.rejected.see("a.b", "a.b")),
     ("names-fold-together", |f| names(f, &["D1"])),
     ("reserved-word", |f| of(f).columns[1].name = "Value".into()),
     ("reserved-word", |f| names(f, &["order"])),
     ("needs-backticks", |f| of(f).tags[0].name = "Site".into()),
+    ("asterisk-in-name", |f| names(f, &["a*b"])),
     ("row-too-long", |f| {
         of(f).columns = vec![column("a", DataType::Nchar, 10_000), column("b", DataType::Nchar, 8_000)]
     }),
@@ -199,6 +218,10 @@ const PLANTED: &[(&str, Plant)] = &[
         of(f).columns[1].length = 20_000;
     }),
     ("json-tag", |f| of(f).tags = vec![column("j", DataType::Json, 4_096)]),
+    ("json-number-too-large", |f| {
+        of(f).tags = vec![column("j", DataType::Json, 4_096)];
+        f.source.stables[0].json_numbers = Some((1, "d1".into()));
+    }),
     ("tag-not-sql", |f| f.source.stables[0].not_sql = Some((2, "d1".into(), "NaN".into()))),
     ("target-table-missing", |f| {
         existing(f);
@@ -207,6 +230,22 @@ const PLANTED: &[(&str, Plant)] = &[
     }),
     ("target-column-missing", |f| there(f).columns.truncate(1)),
     ("target-column-missing", |f| there(f).tags.clear()),
+    ("target-column-added", |f| {
+        f.asked.options.on_missing_column = OnMissingColumn::Widen;
+        there(f).columns.truncate(1);
+    }),
+    ("target-column-left-out", |f| {
+        f.asked.options.on_missing_column = OnMissingColumn::Null;
+        there(f).columns.truncate(1);
+    }),
+    ("target-column-missing", |f| {
+        f.asked.options.on_missing_column = OnMissingColumn::Null;
+        there(f).columns.remove(0);
+    }),
+    ("target-column-shorter", |f| {
+        f.asked.options.on_too_long = Some(OnTooLong::Truncate);
+        there(f).columns[1].length = 15;
+    }),
     ("target-column-differs", |f| there(f).columns[1].length = 15),
     ("target-column-differs", |f| there(f).columns[1].data_type = DataType::Nchar),
     ("target-column-extra", |f| there(f).columns.push(column("more", DataType::Int, 4))),
@@ -257,6 +296,16 @@ fn nothing_is_said_of_clean_facts_beyond_what_is_true_of_all() {
     assert_eq!(codes(&facts), BTreeSet::from(["keep-widened", "option-gone", "vgroups-chosen"]));
     existing(&mut facts);
     assert_eq!(codes(&facts), BTreeSet::from(["target-database-exists"]));
+}
+
+#[test]
+fn an_asterisk_is_told_of_as_long_as_the_target_may_crash_over_it() {
+    let mut facts = clean();
+    names(&mut facts, &["a*b"]);
+    for (version, told) in [("3.3.5.8", true), ("3.3.6.0", false)] {
+        facts.target.version = version.into();
+        assert_eq!(codes(&facts).contains("asterisk-in-name"), told, "{version}");
+    }
 }
 
 #[test]

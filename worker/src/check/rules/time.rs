@@ -1,11 +1,12 @@
 //! Rows at the edges of time: what the target no longer keeps, what expires, what is dated after now.
 
+use tdferry_common::options::OnKeep;
 use tdferry_common::schema::Extent;
 use tdferry_common::time::{Period, show_millis};
 
 use super::super::facts::Facts;
 use super::super::finding::{Finding, Place};
-use super::super::kinds;
+use super::super::kinds::{self, Kind};
 use crate::rules;
 
 /// A copy may take so long, in which the target's edge moves on.
@@ -51,7 +52,7 @@ fn edges(facts: &Facts, place: &Place, period: Period) -> Vec<Finding> {
     let mut tell = |kind, what: String| found.push(Finding::new(kind, place.clone(), what));
     if period.from < keeps {
         tell(
-            &kinds::ROWS_BEFORE_KEEP,
+            before_keep(facts),
             format!("its oldest row is of {oldest}, the target keeps none before {}", shown(keeps)),
         );
     } else if facts.target.database.is_some() && period.from < keeps.saturating_add(day * COPY_DAYS) {
@@ -70,6 +71,15 @@ fn edges(facts: &Facts, place: &Place, period: Period) -> Vec<Finding> {
         tell(&kinds::ROWS_AFTER_NOW, format!("its newest row is of {}", shown(period.to - 1)));
     }
     found
+}
+
+/// By what the task says of rows that the target does not keep.
+const fn before_keep(facts: &Facts) -> &'static Kind {
+    match facts.asked.options.on_keep {
+        OnKeep::Reject => &kinds::ROWS_BEFORE_KEEP,
+        OnKeep::Fail => &kinds::KEEP_FAILS,
+        OnKeep::Widen => &kinds::KEEP_RAISED,
+    }
 }
 
 /// The first moment that the target keeps: its own, or that of the database which is to be created.

@@ -1,0 +1,212 @@
+//! Subtables that only the target has. The names of a stable are held as hashes, so that a million of them are some
+//! tens of megabytes; what the target has more is looked at table by table.
+//!
+//! A table counts only where it holds rows of the time that is compared: one that was emptied, or that takes only new
+//! data, is nobody's fault. One that the task could not have made, by its name or its tags, is another's.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use tdferry_common::batch::TagRow;
+use tdferry_common::port::{PortError, PortResult, Side, Sink, Source, Tables};
+use tdferry_common::schema::Stable;
+use tdferry_common::shard::{Differing, Extra};
+use tdferry_common::time::Period;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::finding::Findings;
+use super::{Since, kept};
+use crate::filter::Filter;
+use crate::lease::{Attempt, Finish, Worked};
+use crate::mapping::Mapping;
+
+/// Tables whose rows are counted with one question.
+const COUNTED: usize = 1_000;
+/// Names that are held of one stable. Where the target has more, something else is wrong than some tables.
+const MOST_NAMES: usize = 100_000;
+
+/// Looks for them, and tells them by the target's names.
+pub(crate) async fn run(attempt: &Arc<Attempt>) -> Worked<Finish> {
+    let (look, mut findings) = (Look::begin(attempt).await?, Findings::default());
+    let mut differing = Differing::default();
+    for found in look.all().await? {
+        let Found { table, rows, .. } = &found;
+        findings.tell(format!("`{table}`: an extra table, which only the target has, with {rows} rows"));
+        differing.extra_tables = differing.extra_tables.saturating_add(1);
+        differing.extra = differing.extra.saturating_add(*rows);
+    }
+    attempt.ledger.advance(|_, totals| totals.differing = differing);
+    match differing.is_none() {
+        true => Ok(Finish::Commit),
+        false => Ok(Finish::Differs(findings.in_words(differing, Since::Same))),
+    }
+}
+
+/// Deletes their rows where a person asked for that. The tables stay, empty: what they are named is no secret worth
+/// losing, and who made them may still write to them.
+pub(super) async fn repair(attempt: &Arc<Attempt>, extra: Extra) -> Worked<()> {
+    if extra == Extra::Kept {
+        return Ok(());
+    }
+    let look = Look::begin(attempt).await?;
+    for found in look.all().await? {
+        look.delete(&found).await?;
+    }
+    Ok(())
+}
+
+/// What looking needs.
+struct Look<'a> {
+    attempt: &'a Arc<Attempt>,
+    source: Arc<dyn Source>,
+    /// Under the target's own names.
+    sink: Arc<dyn Sink>,
+    mapping: Mapping,
+    period: Period,
+}
+
+/// A table that only the target has.
+struct Found {
+    table: String,
+    /// What the source might call it; none where that cannot be told.
+    names: Vec<String>,
+    rows: u64,
+}
+
+impl<'a> Look<'a> {
+    async fn begin(attempt: &'a Arc<Attempt>) -> Worked<Self> {
+        let (source, sink) = (attempt.source().await?, attempt.target().await?);
+        let period = kept(attempt, source.as_ref(), sink.as_ref()).await?;
+        Ok(Self { attempt, source, sink, mapping: attempt.mapping(), period })
+    }
+
+    async fn all(&self) -> Worked<Vec<Found>> {
+        let structures = &self.attempt.session.structures;
+        let both = structures.both(self.attempt, self.source.as_ref(), self.sink.as_ref()).await?;
+        let (filter, mut all) = (Filter::new(&self.attempt.spec.options), Vec::new());
+        for stable in both.source_stables().filter(|stable| filter.takes_stable(&stable.name)) {
+            let target = self.mapping.target_stable(stable);
+            if both.target_stable(&target.name).is_none() {
+                continue;
+            }
+            self.attempt.go_on()?;
+            let names =
+                self.attempt.list("listing subtables", Side::Source, || self.known(&stable.name)).await?;
+            let more = || self.more(stable, &target, &names, filter.clone());
+            let more = self.attempt.list("listing the target's subtables", Side::Sink, more).await?;
+            all.extend(self.with_rows(&target.name, more).await?);
+            // that it moves shows that it is not stuck
+            let seen = u64::try_from(names.len()).unwrap_or(u64::MAX);
+            self.attempt.ledger.advance(|_, totals| totals.tables = totals.tables.saturating_add(seen));
+        }
+        Ok(all)
+    }
+
+    /// The names at the target of all that the source has of a stable, taken or not: none of them is an extra table.
+    async fn known(&self, stable: &str) -> PortResult<Hashes> {
+        let (mut hashes, mut pages) = (Vec::new(), self.source.subtables(stable, false));
+        while let Some(page) = pages.try_next().await? {
+            let target = |name: &str| xxh3_128(self.mapping.table(stable, name).as_bytes());
+            hashes.extend(page.iter().map(|subtable| target(&subtable.name)));
+        }
+        Ok(Hashes::new(hashes))
+    }
+
+    /// What the target has more, as far as the task could have made it.
+    async fn more(
+        &self,
+        stable: &Stable,
+        target: &Stable,
+        known: &Hashes,
+        mut filter: Filter,
+    ) -> PortResult<Vec<Found>> {
+        let (mut more, mut pages) = (Vec::new(), self.sink.all_tags(target));
+        while let Some(page) = pages.try_next().await? {
+            for row in page.into_iter().filter(|row| !known.has(&row.name)) {
+                if more.len() >= MOST_NAMES {
+                    tracing::warn!(
+                        stable = target.name,
+                        most = MOST_NAMES,
+                        "the target has more extra tables"
+                    );
+                    return Ok(more);
+                }
+                more.extend(self.one(stable, row, &mut filter));
+            }
+        }
+        Ok(more)
+    }
+
+    fn one(&self, stable: &Stable, row: TagRow, filter: &mut Filter) -> Option<Found> {
+        if !self.mapping.has_added_tags(stable, &row) {
+            return None;
+        }
+        let names = self.mapping.undone(&stable.name, &row.name);
+        let ours = match &names {
+            Some(names) => names.iter().any(|name| filter.takes_subtable(&stable.name, name)),
+            // which of the tables are picked goes by names that cannot be told
+            None => !filter.picks_tables(),
+        };
+        ours.then(|| Found { table: row.name, names: names.unwrap_or_default(), rows: 0 })
+    }
+
+    /// Those that hold rows of the period.
+    async fn with_rows(&self, stable: &str, found: Vec<Found>) -> Worked<Vec<Found>> {
+        let mut all = Vec::new();
+        let mut rest = found.into_iter().peekable();
+        while rest.peek().is_some() {
+            let some: Vec<Found> = rest.by_ref().take(COUNTED).collect();
+            let names: Vec<String> = some.iter().map(|found| found.table.clone()).collect();
+            let tables = Tables::Of { stable, names: &names };
+            let count = || self.sink.count_each(tables, self.period);
+            let counted = if self.period.is_empty() {
+                Default::default()
+            } else {
+                self.attempt.ask("counting rows of extra tables", Side::Sink, count).await?
+            };
+            let rows =
+                |found: Found| Found { rows: counted.get(&found.table).copied().unwrap_or(0), ..found };
+            all.extend(some.into_iter().map(rows).filter(|found| found.rows > 0));
+        }
+        Ok(all)
+    }
+
+    async fn delete(&self, found: &Found) -> Worked<()> {
+        let Self { attempt, source, sink, period, .. } = self;
+        for name in &found.names {
+            let count = || async {
+                match source.count(Tables::One { name }, *period).await {
+                    Err(PortError::Missing { .. }) => Ok(0),
+                    counted => counted,
+                }
+            };
+            if attempt.ask("counting rows", Side::Source, count).await? > 0 {
+                tracing::warn!(table = found.table, "the source has the table after all; none is deleted");
+                return Ok(());
+            }
+        }
+        attempt.session.writable().await;
+        tracing::warn!(table = found.table, rows = found.rows, "deleting the rows of an extra table");
+        let delete = || sink.delete(&found.table, *period);
+        attempt.ask("deleting the rows of an extra table", Side::Sink, delete).await
+    }
+}
+
+/// Names as hashes, in order.
+struct Hashes(Vec<u128>);
+
+impl Hashes {
+    fn new(mut hashes: Vec<u128>) -> Self {
+        hashes.sort_unstable();
+        hashes.dedup();
+        Self(hashes)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.binary_search(&xxh3_128(name.as_bytes())).is_ok()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
