@@ -64,6 +64,11 @@ impl Filter {
         self.tables.as_mut().is_none_or(|tables| tables.take(Some(stable), name))
     }
 
+    /// The same, for who does not look for names of tables that are not there.
+    pub(crate) fn takes(&self, stable: &str, name: &str) -> bool {
+        self.tables.as_ref().is_none_or(|tables| tables.has(Some(stable), name))
+    }
+
     /// Whether this normal table is taken.
     pub(crate) fn takes_normal(&mut self, name: &str) -> bool {
         match &mut self.tables {
@@ -99,6 +104,12 @@ impl Tables {
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.named.values().flatten().chain(&self.matching)
+    }
+
+    fn has(&self, stable: Option<&str>, name: &str) -> bool {
+        let by_name = self.named.get(name).into_iter().flatten();
+        let others = self.matching.iter().filter(|entry| entry.name.table.matches(name));
+        by_name.chain(others).any(|entry| entry.allows(stable))
     }
 
     fn take(&mut self, stable: Option<&str>, name: &str) -> bool {

@@ -111,7 +111,8 @@ impl TdSource {
     /// 2.7.0, after drops and a restart).
     async fn subtable_counts(&self) -> PortResult<Option<BTreeMap<String, i64>>> {
         let stables = self.answer(&self.show("stables").await?).await?;
-        let count = |stable: Record| Some((stable.text(&["name", "stable_name"])?, stable.number(&["tables"])?));
+        let count =
+            |stable: Record| Some((stable.text(&["name", "stable_name"])?, stable.number(&["tables"])?));
         Ok(stables.records().map(count).collect())
     }
 

@@ -3,8 +3,10 @@
 //! The source's names are the identity of everything, in the plan, in logs and in errors. They become the target's at
 //! the sink's edge: [`mod@sink`] does that for whole ports, so that no work knows of it but by asking here for a name.
 
+mod moments;
 mod names;
 mod open;
+mod picked;
 mod refusing;
 mod sink;
 mod source;
@@ -105,6 +107,12 @@ impl Mapping {
     pub(crate) fn target_row(&self, stable: &str, row: &TagRow) -> TagRow {
         let added = self.added.iter().map(|(_, value)| value.clone());
         TagRow { name: self.table(stable, &row.name), tags: row.tags.iter().cloned().chain(added).collect() }
+    }
+
+    /// Whether the target calls every subtable as the source does, so that its names are the source's.
+    pub(crate) fn keeps_subtables(&self) -> bool {
+        let renames = |act: &Act| matches!(act, Act::Rename { of: Renamed::Tables | Renamed::Subtables, .. });
+        self.options.dots.is_none() && !self.options.transforms.acts().any(renames)
     }
 
     fn renamed(&self, kinds: &[Renamed], stable: &str, name: &str) -> String {

@@ -12,7 +12,7 @@ use super::refusing::RefusingSink;
 use super::sink::MappedSink;
 use super::source::ShapedSource;
 
-/// The source. Rows are those of one stable's subtables; of normal tables where it is empty.
+/// The source. Whoever asks for all subtables of a stable is told of those that the task takes. Rows are those of one stable's subtables; of normal tables where it is empty.
 pub(crate) async fn source(
     connector: &dyn Connector,
     spec: &Spec,
@@ -25,7 +25,9 @@ pub(crate) async fn source(
         narrowed.options.row_filter = spec.options.row_filter.of_subtables(stable);
         connector.source(&narrowed).await?
     };
-    let whole = matches!(spec.options.columns, Names::All) && spec.options.precision.is_none();
+    let (columns, tables) = (&spec.options.columns, &spec.options.tables);
+    let all = matches!(columns, Names::All) && matches!(tables, Names::All);
+    let whole = all && spec.options.precision.is_none();
     if whole { Ok(source) } else { Ok(Arc::new(ShapedSource::new(source, &spec.options))) }
 }
 

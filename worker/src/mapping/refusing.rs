@@ -78,8 +78,33 @@ impl Rows for RefusingSink {
         self.inner.read_many(stable, names, period)
     }
 
+    /// What the target has, it takes.
+    fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
+        self.inner.read_all(stable, period)
+    }
+
+    async fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        match tables {
+            Tables::All { .. } => self.inner.count_buckets(tables, period, bucket).await,
+            Tables::One { name } if self.is_taken(name) => {
+                self.inner.count_buckets(tables, period, bucket).await
+            }
+            Tables::One { .. } => Ok(BTreeMap::new()),
+            Tables::Of { stable, names } => {
+                let names = &self.taken(stable, names);
+                self.inner.count_buckets(Tables::Of { stable, names }, period, bucket).await
+            }
+        }
+    }
+
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
         match tables {
+            Tables::All { .. } => self.inner.count(tables, period).await,
             Tables::One { name } if self.is_taken(name) => self.inner.count(tables, period).await,
             Tables::One { .. } => Ok(0),
             Tables::Of { stable, names } => {
@@ -91,6 +116,7 @@ impl Rows for RefusingSink {
 
     async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
         match tables {
+            Tables::All { .. } => self.inner.count_each(tables, period).await,
             Tables::One { name } if self.is_taken(name) => self.inner.count_each(tables, period).await,
             Tables::One { .. } => Ok(BTreeMap::new()),
             Tables::Of { stable, names } => {

@@ -62,6 +62,14 @@ impl MappedSink {
         target
     }
 
+    /// Fails where the target's names of subtables are not the source's: none can be mapped back.
+    fn own_names(&self) -> PortResult<()> {
+        if self.mapping.keeps_subtables() {
+            return Ok(());
+        }
+        Err(invalid(&"its subtables cannot be told under the source's names; ask for them by name"))
+    }
+
     fn block(&self, name: &str, block: &Block) -> PortResult<Block> {
         block.renamed(self.columns(self.of(name), block.columns())).map_err(|bad| invalid(&bad))
     }
@@ -142,8 +150,27 @@ impl Rows for MappedSink {
         sent(send).map(renamed).boxed()
     }
 
+    /// Only where the target calls subtables as the source does.
+    fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
+        if let Err(error) = self.own_names() {
+            return stream::once(std::future::ready(Err(error))).boxed();
+        }
+        let own = self.mapping.target_stable(stable);
+        let columns: Arc<[Column]> = stable.columns.as_slice().into();
+        let renamed = move |runs: PortResult<TableRuns>| {
+            let TableRuns { block, runs } = runs?;
+            let block = block.renamed(Arc::clone(&columns)).map_err(|bad| invalid(&bad))?;
+            Ok(TableRuns { block, runs })
+        };
+        let send = async move |sender| pass_on(self.inner.read_all(&own, period), sender).await;
+        sent(send).map(renamed).boxed()
+    }
+
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
         match tables {
+            Tables::All { stable } => {
+                self.inner.count(Tables::All { stable: &self.mapping.stable(stable) }, period).await
+            }
             Tables::One { name } => self.inner.count(Tables::One { name: &self.table(name) }, period).await,
             Tables::Of { stable, names } => {
                 let (stable, names) = (self.mapping.stable(stable), self.tables(stable, names));
@@ -152,8 +179,13 @@ impl Rows for MappedSink {
         }
     }
 
+    /// Of all subtables only where the target calls them as the source does.
     async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
         match tables {
+            Tables::All { stable } => {
+                self.own_names()?;
+                self.inner.count_each(Tables::All { stable: &self.mapping.stable(stable) }, period).await
+            }
             Tables::One { name } => {
                 Ok(BTreeMap::from([(name.to_owned(), self.count(tables, period).await?)]))
             }
@@ -163,6 +195,27 @@ impl Rows for MappedSink {
                 let counted = self.inner.count_each(asked, period).await?;
                 let back = |(name, target): (&String, &String)| Some((name.clone(), *counted.get(target)?));
                 Ok(names.iter().zip(&targets).filter_map(back).collect())
+            }
+        }
+    }
+
+    async fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        match tables {
+            Tables::All { stable } => {
+                let asked = Tables::All { stable: &self.mapping.stable(stable) };
+                self.inner.count_buckets(asked, period, bucket).await
+            }
+            Tables::One { name } => {
+                self.inner.count_buckets(Tables::One { name: &self.table(name) }, period, bucket).await
+            }
+            Tables::Of { stable, names } => {
+                let (stable, names) = (self.mapping.stable(stable), self.tables(stable, names));
+                self.inner.count_buckets(Tables::Of { stable: &stable, names: &names }, period, bucket).await
             }
         }
     }

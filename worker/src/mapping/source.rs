@@ -1,20 +1,23 @@
-//! A source without the columns that are left out, and in the target's unit of time.
+//! A source without the columns and subtables that are left out, and in the target's unit of time.
 //!
 //! Where that unit is coarser, of the rows that fall together the last is read, and counts are of what is read.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tdferry_common::batch::{Block, Run, TableRuns, TagRow, Value, same_moment};
+use tdferry_common::batch::{Block, Run, TableRuns, TagRow, Value};
 use tdferry_common::options::{Options, PrecisionLoss};
 use tdferry_common::port::{PortError, PortResult, Rows, Side, Source, Subtable, Tables};
-use tdferry_common::schema::{Column, Database, Extent, NormalTable, Stable};
+use tdferry_common::schema::{Census, Column, Database, Extent, NormalTable, Stable};
 use tdferry_common::server::Server;
 use tdferry_common::time::{Period, Precision};
 use tokio::sync::OnceCell;
+
+use super::{moments, picked};
+use crate::filter::Filter;
 
 /// See the module.
 pub(super) struct ShapedSource {
@@ -22,6 +25,8 @@ pub(super) struct ShapedSource {
     options: Options,
     /// The source's own unit.
     own: OnceCell<Precision>,
+    /// Which subtables are taken, once somebody asks for all.
+    filter: OnceLock<Filter>,
 }
 
 /// How the unit of time changes.
@@ -44,6 +49,13 @@ impl Change {
     fn moment(self, units: i64) -> PortResult<i64> {
         let none = || unfit(format!("{units} {} is no moment in {}", self.own, self.target));
         self.own.convert(units, self.target).ok_or_else(none)
+    }
+
+    /// A bucket of whole seconds in the source's unit.
+    fn bucket(self, bucket: i64) -> PortResult<i64> {
+        let seconds = self.target.whole_seconds(bucket);
+        let own = seconds.and_then(|seconds| seconds.checked_mul(self.own.per_second()));
+        own.ok_or_else(|| unfit(format!("a bucket of {bucket} {} is no whole seconds", self.target)))
     }
 
     fn extent(self, extent: Extent) -> PortResult<Extent> {
@@ -70,7 +82,8 @@ impl Change {
 
 impl ShapedSource {
     pub(super) fn new(inner: Arc<dyn Source>, options: &Options) -> Self {
-        Self { inner, options: options.clone(), own: OnceCell::new() }
+        let (own, filter) = (OnceCell::new(), OnceLock::new());
+        Self { inner, options: options.clone(), own, filter }
     }
 
     /// `None` where the unit stays as it is.
@@ -86,6 +99,11 @@ impl ShapedSource {
             ))),
             _ => Ok((own != target).then_some(change)),
         }
+    }
+
+    /// The subtables that are meant, where all of a stable are asked for and the task takes some.
+    async fn names(&self, tables: Tables<'_>) -> PortResult<Option<Vec<String>>> {
+        picked::names(self.inner.as_ref(), self.filter(), tables).await
     }
 
     async fn lossy(&self) -> PortResult<Option<Change>> {
@@ -110,23 +128,73 @@ impl ShapedSource {
         Ok(taken.map(|(_, column)| column).collect())
     }
 
-    /// Rows that are left of these tables where some fall together, by table.
-    async fn left(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
-        let (table, names) = match &tables {
-            Tables::One { name } => (*name, vec![(*name).to_owned()]),
-            Tables::Of { stable, names } => (*stable, names.to_vec()),
+    fn filter(&self) -> &Filter {
+        self.filter.get_or_init(|| Filter::new(&self.options))
+    }
+
+    /// Shows the rows that are left of these tables where some fall together, table by table.
+    async fn left(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        mut see: impl FnMut(&str, &Block) + Send,
+    ) -> PortResult<()> {
+        let (table, names) = match tables {
+            Tables::All { stable } => return self.all_left(stable, period, see).await,
+            Tables::One { name } => (name, vec![name.to_owned()]),
+            Tables::Of { stable, names } => (stable, names.to_vec()),
         };
         let first = self.time_column(table).await?;
-        let mut counts = BTreeMap::new();
         for name in names {
             let mut blocks = self.read(&name, Arc::from([first.clone()]), period);
-            let mut rows = 0_u64;
             while let Some(block) = blocks.try_next().await? {
-                rows = rows.saturating_add(u64::try_from(block.rows()).unwrap_or(u64::MAX));
+                see(&name, &block);
             }
-            drop(blocks);
-            counts.insert(name, rows);
         }
+        Ok(())
+    }
+
+    async fn all_left(
+        &self,
+        stable: &str,
+        period: Period,
+        mut see: impl FnMut(&str, &Block) + Send,
+    ) -> PortResult<()> {
+        let columns = vec![self.time_column(stable).await?];
+        let stable = Stable { name: stable.to_owned(), columns, tags: Vec::new() };
+        let mut parts = self.read_all(&stable, period);
+        while let Some(part) = parts.try_next().await? {
+            for run in part.runs {
+                see(&run.table, &part.block.slice(run.rows));
+            }
+        }
+        Ok(())
+    }
+
+    async fn each_left(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
+        let mut counts = BTreeMap::new();
+        let count = |name: &str, block: &Block| {
+            let rows = u64::try_from(block.rows()).unwrap_or(u64::MAX);
+            let counted = counts.entry(name.to_owned()).or_insert(0_u64);
+            *counted = counted.saturating_add(rows);
+        };
+        self.left(tables, period, count).await?;
+        Ok(counts)
+    }
+
+    async fn buckets_left(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        let mut counts = BTreeMap::new();
+        let count = |_: &str, block: &Block| {
+            for moment in (0..block.rows()).filter_map(|row| block.timestamp(row)) {
+                *counts.entry(Period::bucket(bucket, moment)).or_default() += 1;
+            }
+        };
+        self.left(tables, period, count).await?;
         Ok(counts)
     }
 
@@ -151,27 +219,6 @@ impl ShapedSource {
 
 fn unfit(message: String) -> PortError {
     PortError::Unfit { side: Side::Source, message }
-}
-
-/// Of neighbouring rows of one moment the last, also where one block ends and the next begins.
-fn last_of_each_moment(blocks: BoxStream<'_, PortResult<Block>>) -> BoxStream<'_, PortResult<Block>> {
-    let next = async |(mut blocks, mut held): (_, Option<Block>)| {
-        while let Some(block) = TryStreamExt::try_next(&mut blocks).await? {
-            let block = Block::last_of_each_moment(&block);
-            if block.rows() == 0 {
-                continue;
-            }
-            let Some(before) = held.replace(block.clone()) else { continue };
-            let last = before.rows().saturating_sub(1);
-            let before =
-                if same_moment((&before, last), (&block, 0)) { before.slice(0..last) } else { before };
-            if before.rows() > 0 {
-                return Ok(Some((before, (blocks, held))));
-            }
-        }
-        Ok(held.take().map(|last| (last, (blocks, None))))
-    };
-    stream::try_unfold((blocks.fuse(), None), next).boxed()
 }
 
 #[async_trait]
@@ -200,7 +247,7 @@ impl Rows for ShapedSource {
             };
             let blocks = self.inner.read(table, columns, change.asked(period));
             let blocks = blocks.map(move |block| change.block(&block?)).boxed();
-            Ok(if change.is_lossy() { last_of_each_moment(blocks) } else { blocks })
+            Ok(if change.is_lossy() { moments::of_one_table(blocks) } else { blocks })
         };
         stream::once(blocks).try_flatten().boxed()
     }
@@ -237,18 +284,64 @@ impl Rows for ShapedSource {
         stream::once(runs).try_flatten().boxed()
     }
 
+    fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
+        let runs = async move {
+            let change = self.change().await?;
+            let asked = change.map_or(period, |change| change.asked(period));
+            let takes = |name: &str| self.filter().takes(&stable.name, name);
+            let shaped = move |part: PortResult<TableRuns>| {
+                let part = picked::runs(part?, takes);
+                match change {
+                    Some(change) => Ok(TableRuns { block: change.block(&part.block)?, ..part }),
+                    None => Ok(part),
+                }
+            };
+            let runs = self.inner.read_all(stable, asked).map(shaped).boxed();
+            let lossy = change.is_some_and(Change::is_lossy);
+            PortResult::Ok(if lossy { moments::of_each_table(runs) } else { runs })
+        };
+        let some = |part: &TableRuns| std::future::ready(part.rows() > 0);
+        stream::once(runs).try_flatten().try_filter(some).boxed()
+    }
+
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
+        let names = self.names(tables).await?;
         if self.lossy().await?.is_none() {
-            return self.inner.count(tables, self.asked(period).await?).await;
+            let named = picked::named(tables, names.as_deref());
+            return self.inner.count(named, self.asked(period).await?).await;
         }
-        Ok(self.left(tables, period).await?.values().fold(0_u64, |sum, rows| sum.saturating_add(*rows)))
+        let left = self.each_left(tables, period).await?;
+        Ok(left.values().fold(0_u64, |sum, rows| sum.saturating_add(*rows)))
     }
 
     async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
-        match self.lossy().await? {
-            Some(_) => self.left(tables, period).await,
-            None => self.inner.count_each(tables, self.asked(period).await?).await,
+        if self.lossy().await?.is_some() {
+            return self.each_left(tables, period).await;
         }
+        let mut counts = self.inner.count_each(tables, self.asked(period).await?).await?;
+        if let Tables::All { stable } = tables {
+            counts.retain(|name, _| self.filter().takes(stable, name));
+        }
+        Ok(counts)
+    }
+
+    async fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        let names = self.names(tables).await?;
+        let named = picked::named(tables, names.as_deref());
+        let Some(change) = self.change().await? else {
+            return self.inner.count_buckets(named, period, bucket).await;
+        };
+        let own = change.bucket(bucket)?;
+        if change.is_lossy() {
+            return self.buckets_left(tables, period, bucket).await;
+        }
+        let counts = self.inner.count_buckets(named, change.asked(period), own).await?;
+        counts.into_iter().map(|(start, rows)| Ok((change.moment(start)?, rows))).collect()
     }
 }
 
@@ -301,6 +394,18 @@ impl Source for ShapedSource {
 
     async fn count_before(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
         self.inner.count(tables, self.asked(period).await?).await
+    }
+
+    async fn newest(&self, tables: Tables<'_>) -> PortResult<Option<i64>> {
+        let names = self.names(tables).await?;
+        let newest = self.inner.newest(picked::named(tables, names.as_deref())).await?;
+        let change = self.change().await?;
+        newest.map(|units| change.map_or(Ok(units), |change| change.moment(units))).transpose()
+    }
+
+    /// Of all that there are: what is asked for is whether something changed.
+    async fn census(&self) -> PortResult<Census> {
+        self.inner.census().await
     }
 
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>> {

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tdferry_common::batch::{Block, TableRuns, TagRow};
 use tdferry_common::port::{Connector, PortResult, Rows, Side, Sink, Source, Subtable, Tables};
-use tdferry_common::schema::{Column, Database, Extent, NormalTable, Stable};
+use tdferry_common::schema::{Census, Column, Database, Extent, NormalTable, Stable};
 use tdferry_common::spec::Spec;
 use tdferry_common::time::Period;
 
@@ -82,6 +82,14 @@ impl Source for Cut {
         self.inner.table_extent(table).await
     }
 
+    async fn newest(&self, tables: Tables<'_>) -> PortResult<Option<i64>> {
+        self.inner.newest(tables).await
+    }
+
+    async fn census(&self) -> PortResult<Census> {
+        self.inner.census().await
+    }
+
     fn subtables<'a>(&'a self, stable: &'a str, exact: bool) -> BoxStream<'a, PortResult<Vec<Subtable>>> {
         self.inner.subtables(stable, exact)
     }
@@ -121,11 +129,25 @@ impl Rows for Cut {
         if self.cuts(names.contains(&self.table)) { blocks.take(1).boxed() } else { blocks }
     }
 
+    fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
+        let blocks = self.inner.read_all(stable, period);
+        if self.cuts(true) { blocks.take(1).boxed() } else { blocks }
+    }
+
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
         self.inner.count(tables, period).await
     }
 
     async fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
         self.inner.count_each(tables, period).await
+    }
+
+    async fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        self.inner.count_buckets(tables, period, bucket).await
     }
 }
