@@ -2,6 +2,7 @@
 //!
 //! The checks speak to the ports only; how a source is filled and a sink is looked at is the adapter's [`Rig`].
 
+pub mod following;
 pub mod reading;
 pub mod writing;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, StreamExt};
 
 use super::database::MemDatabase;
 use crate::batch::{Block, TableRuns, Value};
@@ -52,6 +53,15 @@ macro_rules! ports_conform {
                 many_tables_are_read_as_each_alone
                 rows_are_counted_over_half_open_periods
                 what_is_not_there_is_missing);
+            $crate::ports_conform!(@each $rig; following:
+                all_subtables_are_read_and_counted_at_once
+                buckets_start_at_multiples_of_their_length_since_1970
+                a_bucket_that_is_no_whole_seconds_is_refused
+                the_newest_row_is_told
+                a_census_counts_every_table
+                a_stable_that_is_not_there_is_missing
+                what_was_written_is_read_and_counted_at_once
+                what_was_written_is_counted_by_the_same_buckets);
             $crate::ports_conform!(@each $rig; writing:
                 a_database_is_there_once_created
                 structure_is_created_once_and_told_as_it_is
@@ -103,6 +113,21 @@ async fn collect(blocks: BoxStream<'_, PortResult<Block>>) -> PortResult<BTreeMa
         }
     }
     Ok(rows)
+}
+
+/// The same, each table's rows ascending.
+async fn collect_all(blocks: BoxStream<'_, PortResult<TableRuns>>) -> PortResult<Rows> {
+    let mut last: BTreeMap<String, i64> = BTreeMap::new();
+    let ascending =
+        blocks.inspect_ok(|part| {
+            for (table, ts) in part.runs.iter().flat_map(|run| {
+                run.rows.clone().filter_map(|row| Some((&run.table, part.block.timestamp(row)?)))
+            }) {
+                let before = last.insert(table.clone(), ts);
+                assert!(before.is_none_or(|before| before < ts), "row {ts} of {table:?} does not ascend");
+            }
+        });
+    collect_many(ascending.boxed()).await
 }
 
 /// All rows of a stream of many tables, no row twice. Runs must tile their block.

@@ -30,7 +30,7 @@ fn tag_rows(held: &MemDatabase, stable: &str) -> Vec<TagRow> {
 }
 
 /// Creates all that a database has besides rows.
-async fn create(sink: &dyn Sink, held: &MemDatabase) -> PortResult<()> {
+pub(super) async fn create(sink: &dyn Sink, held: &MemDatabase) -> PortResult<()> {
     sink.create_database(&options(held.database.precision)).await?;
     for stable in held.stables.values() {
         sink.create_stable(stable).await?;
@@ -61,7 +61,7 @@ fn block_of(held: &MemDatabase, table: &MemTable) -> PortResult<Block> {
 }
 
 /// The rows of a stable's subtables as one block, each table in two runs where it has rows enough.
-fn runs_of(held: &MemDatabase, stable: &Stable) -> PortResult<TableRuns> {
+pub(super) fn runs_of(held: &MemDatabase, stable: &Stable) -> PortResult<TableRuns> {
     let (mut rows, mut runs) = (Vec::new(), Vec::new());
     for second_half in [false, true] {
         for (name, table) in held.subtables_of(&stable.name) {
