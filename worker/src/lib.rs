@@ -15,6 +15,7 @@ mod copy;
 mod counts;
 mod create;
 mod created;
+mod edges;
 mod extents;
 mod filter;
 mod fingerprint;

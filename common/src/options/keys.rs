@@ -92,6 +92,18 @@ pub const KEYS: &[OptionKey] = &[
         "how often new subtables, tags and columns are looked for"
     ),
     key!(
+        "audit-window",
+        audit_window,
+        "15m,1d",
+        "how far back realtime looks for rows that came late, one or more lengths, or `off`"
+    ),
+    key!(
+        "audit-by",
+        audit_by,
+        "count",
+        "how it looks: count, which finds late rows, or digest, which reads both sides and finds changed ones too"
+    ),
+    key!(
         "stables",
         stables,
         "all",

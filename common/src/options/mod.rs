@@ -3,6 +3,7 @@
 //! [`KEYS`] is the table of all options; reading, writing, help and forms come from it alone.
 //! Nothing here knows a database or where an option is used.
 
+mod audit;
 mod check;
 mod columns;
 mod database;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Precision;
 
+pub use audit::{AuditBy, Horizons};
 pub use columns::ColumnRule;
 pub use database::{CacheModel, DATABASE_PREFIX, DURATIONS_IN_KEEP, DatabaseOptions, Keep, Minutes};
 pub use duration::{parse_duration, show_duration};
@@ -136,6 +138,10 @@ pub struct Options {
     pub excursion: Duration,
     /// How often new subtables, tags and columns are looked for while running.
     pub schema_polling_interval: Duration,
+    /// How far back realtime looks for rows that came late.
+    pub audit_window: Horizons,
+    /// How it compares what it has passed.
+    pub audit_by: AuditBy,
     /// Which stables.
     pub stables: Names<Pattern>,
     /// Which tables.
@@ -209,6 +215,8 @@ impl Default for Options {
             interval: Duration::from_secs(1),
             excursion: Duration::from_millis(500),
             schema_polling_interval: Duration::from_secs(5),
+            audit_window: Horizons::default(),
+            audit_by: AuditBy::Count,
             stables: Names::All,
             tables: Names::All,
             columns: Names::All,

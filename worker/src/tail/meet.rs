@@ -82,7 +82,7 @@ impl Tail {
     }
 
     /// From where on a subtable's rows belong to the task.
-    fn history_from(&self) -> i64 {
+    pub(super) fn history_from(&self) -> i64 {
         match self.options().mode {
             Mode::Realtime => self.attempt.shard().period.from,
             _ => period::asked(self.options(), self.precision).from,

@@ -4,6 +4,7 @@
 //! is in the target; what comes there late is found by counting. It creates subtables that are new and has them added
 //! to the plan, with a shard that copies what they held before, in one transaction with the watermark.
 
+mod audit;
 mod clock;
 mod known;
 mod look;
@@ -22,6 +23,7 @@ use crate::copy::Writer;
 use crate::filter::Filter;
 use crate::lease::{Attempt, Finish, Worked};
 use crate::structure::Layout;
+use audit::Audits;
 use clock::SourceClock;
 use known::Known;
 use look::Looks;
@@ -45,6 +47,7 @@ struct Tail {
     /// When the ledger last heard of it.
     entered: Instant,
     looks: Looks,
+    audits: Audits,
     is_live: bool,
 }
 
@@ -58,6 +61,11 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
         tail.look().await?;
         let next = Instant::now() + tail.options().interval;
         if tail.poll().await? {
+            // what is due is done piece by piece while there is time: rows of now come first
+            while tail.audits.has_work() && Instant::now() < next {
+                tail.attempt.go_on()?;
+                tail.audit().await?;
+            }
             tail.rest(next).await?;
         }
     }
@@ -86,6 +94,7 @@ impl Tail {
             watermark,
             entered: Instant::now(),
             looks: Looks::new(&attempt),
+            audits: Audits::new(&attempt.spec.options, precision),
             is_live: false,
             attempt,
         })

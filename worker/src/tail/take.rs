@@ -25,6 +25,12 @@ pub(super) struct Taken {
 }
 
 impl Taken {
+    pub(super) fn add(&mut self, other: Self) {
+        self.read = self.read.saturating_add(other.read);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.wrote.add(other.wrote);
+    }
+
     fn wrote(&mut self, rows: usize, bytes: usize, wrote: Wrote) {
         self.read = self.read.saturating_add(u64::try_from(rows).unwrap_or(u64::MAX));
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
@@ -103,16 +109,20 @@ impl Tail {
             let unknown = unknown.into_iter().map(str::to_owned).collect();
             self.meet(unknown).await?;
         }
-        let whole = tables(&runs).all(|table| self.known.of(table) == Some(Is::Planned));
+        let whole = tables(&runs).all(|table| self.is_planned(table));
         let piece = Piece::Many(runs);
         let piece = if whole { piece } else { self.planned_of(&piece) };
         self.write(piece, taken).await
     }
 
+    pub(super) fn is_planned(&self, table: &str) -> bool {
+        self.known.of(table) == Some(Is::Planned)
+    }
+
     fn planned_of(&self, piece: &Piece) -> Piece {
         let tables = piece.table_of_each_row();
         let planned = |row: usize| {
-            tables.get(row).is_some_and(|table| self.known.of(table) == Some(Is::Planned))
+            tables.get(row).is_some_and(|table| self.is_planned(table))
         };
         let [planned, _others] = piece.part_rows(planned);
         planned
@@ -130,10 +140,7 @@ impl Tail {
     async fn take_normal(&self, period: Period) -> Worked<Taken> {
         let mut taken = Taken::default();
         for table in self.attempt.claimed.shard_names() {
-            let rows = self.table(table, period).await?;
-            taken.read = taken.read.saturating_add(rows.read);
-            taken.bytes = taken.bytes.saturating_add(rows.bytes);
-            taken.wrote.add(rows.wrote);
+            taken.add(self.table(table, period).await?);
         }
         self.writer.flush().await?;
         Ok(taken)

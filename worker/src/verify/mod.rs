@@ -24,8 +24,8 @@ use tdferry_common::shard::{Density, Differing, Extra};
 use tdferry_common::time::Period;
 
 use crate::counts;
+use crate::edges;
 use crate::lease::{Attempt, Ended, Finish, Worked};
-use crate::rules;
 use crate::structure::Layout;
 use cursor::Cursor;
 use finding::Findings;
@@ -33,11 +33,9 @@ use heal::Healer;
 use merge::Found;
 
 pub(crate) use tables::run as tables;
+pub(crate) use slices::{Sums, TableSum};
 pub(crate) use tags::run as tags;
 
-/// How far the clocks of two servers and the time of a read may lie apart, in seconds.
-const EDGE_MARGIN_SECONDS: i64 = 600;
-const SECONDS_A_DAY: u64 = 86_400;
 /// How often a table is read that answers other numbers of rows than it counts.
 const READS: u32 = 3;
 
@@ -336,7 +334,8 @@ impl Compare {
     }
 
     async fn kept(&self) -> Worked<Period> {
-        kept(&self.attempt, self.source.as_ref(), self.sink.as_ref()).await
+        let period = self.attempt.shard().period;
+        edges::kept(&self.attempt, self.source.as_ref(), self.sink.as_ref(), period).await
     }
 
     fn stable(&self) -> Option<&Stable> {
@@ -345,25 +344,4 @@ impl Compare {
             Layout::Normal(_) => None,
         }
     }
-}
-
-/// The shard's period above the edges of what both sides keep: below them rows vanish while they are compared.
-async fn kept(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<Period> {
-    let period = attempt.shard().period;
-    let database = attempt.ask("reading the source database", Side::Source, || source.database()).await?;
-    let precision = database.precision;
-    let margin = EDGE_MARGIN_SECONDS.saturating_mul(precision.per_second());
-    let keeps = attempt.ask("asking what the target keeps", Side::Sink, || sink.keeps(precision)).await?;
-    let mut from = period.from;
-    if keeps.from != i64::MIN {
-        from = from.max(keeps.from.saturating_add(margin));
-    }
-    if let Some(days) = rules::keep_days(&database) {
-        let clock = attempt.ask("asking the source's clock", Side::Source, || source.clock()).await?;
-        let own = || precision.from_unix_millis(attempt.session.clock.wall_millis());
-        let seconds = i64::try_from(days.saturating_mul(SECONDS_A_DAY)).unwrap_or(i64::MAX);
-        let edge = clock.unwrap_or_else(own).saturating_sub(seconds.saturating_mul(precision.per_second()));
-        from = from.max(edge.saturating_add(margin));
-    }
-    Ok(Period { from: from.min(period.to), to: period.to })
 }

@@ -17,15 +17,15 @@ use crate::sizing;
 
 /// The rows of a slice on one side.
 #[derive(Default)]
-pub(super) struct Sums {
-    pub(super) tables: BTreeMap<String, TableSum>,
+pub(crate) struct Sums {
+    pub(crate) tables: BTreeMap<String, TableSum>,
     pub(super) bytes: u64,
 }
 
 /// The rows of one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct TableSum {
-    pub(super) rows: u64,
+pub(crate) struct TableSum {
+    pub(crate) rows: u64,
     pub(super) sum: RowSum,
 }
 
@@ -120,8 +120,15 @@ async fn whole(
     Ok(sums)
 }
 
+impl TableSum {
+    /// So many rows, whatever they hold.
+    pub(crate) fn counted(rows: u64) -> Self {
+        Self { rows, ..Self::default() }
+    }
+}
+
 impl Sums {
-    fn add(&mut self, runs: &TableRuns) {
+    pub(crate) fn add(&mut self, runs: &TableRuns) {
         let hashes = digest::run_hashes(runs);
         self.bytes = self.bytes.saturating_add(u64::try_from(runs.byte_len()).unwrap_or(u64::MAX));
         for run in &runs.runs {

@@ -15,7 +15,8 @@ use tdferry_common::time::Period;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::finding::Findings;
-use super::{Since, kept};
+use super::Since;
+use crate::edges;
 use crate::filter::Filter;
 use crate::lease::{Attempt, Finish, Worked};
 use crate::mapping::Mapping;
@@ -76,7 +77,7 @@ struct Found {
 impl<'a> Look<'a> {
     async fn begin(attempt: &'a Arc<Attempt>) -> Worked<Self> {
         let (source, sink) = (attempt.source().await?, attempt.target().await?);
-        let period = kept(attempt, source.as_ref(), sink.as_ref()).await?;
+        let period = edges::kept(attempt, source.as_ref(), sink.as_ref(), attempt.shard().period).await?;
         Ok(Self { attempt, source, sink, mapping: attempt.mapping(), period })
     }
 

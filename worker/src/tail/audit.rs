@@ -1,0 +1,247 @@
+//! Rows that came late: what was passed is counted again on both sides, by buckets of time over several horizons, near
+//! ones often and far ones rarely. Only a bucket that differs is counted by subtable, and only those that differ there
+//! are read again. Where the task asks for it both sides are read instead, which finds changed rows as well.
+//!
+//! What is known of buckets lives in memory alone: whoever follows next begins with all horizons anew.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use tdferry_common::options::{AuditBy, Options};
+use tdferry_common::port::{Rows, Tables};
+use tdferry_common::time::{Period, Precision};
+use tokio::time::Instant;
+
+use super::Tail;
+use super::take::Taken;
+use crate::edges;
+use crate::lease::{Worked, within};
+use crate::verify::{Sums, TableSum};
+
+/// Buckets in a horizon: each costs a count, and is what is counted by subtable where it differs.
+const BUCKETS: u32 = 60;
+/// A horizon is looked over so often while it passes, within these bounds.
+const LOOKS: u32 = 15;
+const OFTENEST: Duration = Duration::from_secs(60);
+const RAREST: Duration = Duration::from_secs(86_400);
+/// Lengths of buckets that both server lines cut time at.
+const LENGTHS: [u64; 14] = [1, 2, 5, 10, 15, 30, 60, 300, 600, 1_800, 3_600, 7_200, 43_200, 86_400];
+/// With more subtables that differ in a bucket it is read again as a whole.
+const FEW_TABLES: usize = 32;
+
+/// When and where to look.
+#[derive(Debug)]
+pub(super) struct Audits {
+    horizons: Vec<Horizon>,
+    due: VecDeque<Bucket>,
+    /// What each side counted in a bucket that stayed different though it was read again.
+    given_up: BTreeMap<Bucket, (u64, u64)>,
+}
+
+#[derive(Debug)]
+struct Horizon {
+    units: i64,
+    bucket: i64,
+    every: Duration,
+    due: Instant,
+}
+
+/// A stretch of time to be looked at, of one table where there is no stable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Bucket {
+    period: Period,
+    table: Option<String>,
+    /// Rows each side counted.
+    counted: (u64, u64),
+}
+
+impl Audits {
+    pub(super) fn new(options: &Options, precision: Precision) -> Self {
+        let now = Instant::now();
+        let horizon = |length: Duration| {
+            let every = (length / LOOKS).clamp(OFTENEST, RAREST);
+            let bucket = precision.units(bucket_length(length));
+            Horizon { units: precision.units(length), bucket, every, due: now + every.min(OFTENEST) }
+        };
+        let horizons = options.audit_window.each().map(horizon).collect();
+        Self { horizons, due: VecDeque::new(), given_up: BTreeMap::new() }
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        let now = Instant::now();
+        !self.due.is_empty() || self.horizons.iter().any(|horizon| now >= horizon.due)
+    }
+}
+
+/// The longest usual length of which the horizon holds enough.
+fn bucket_length(horizon: Duration) -> Duration {
+    let most = (horizon / BUCKETS).as_secs();
+    let fitting = LENGTHS.into_iter().rev().find(|length| *length <= most);
+    Duration::from_secs(fitting.unwrap_or(1))
+}
+
+impl Tail {
+    /// Does one piece of what is due: counts a horizon, or looks into a bucket.
+    pub(super) async fn audit(&mut self) -> Worked<()> {
+        if let Some(bucket) = self.audits.due.pop_front() {
+            return self.look_into(bucket).await;
+        }
+        let now = Instant::now();
+        let Some(horizon) = self.audits.horizons.iter_mut().find(|horizon| now >= horizon.due) else {
+            return Ok(());
+        };
+        horizon.due = now + horizon.every;
+        let (units, bucket) = (horizon.units, horizon.bucket);
+        let from = self.watermark.saturating_sub(units).max(self.history_from());
+        let asked = Period { from, to: self.watermark };
+        let asked = edges::kept(&self.attempt, self.source.as_ref(), self.sink.as_ref(), asked).await?;
+        self.audits.given_up.retain(|one, _| one.period.from >= asked.from);
+        if asked.is_empty() {
+            return Ok(());
+        }
+        self.count_horizon(asked, bucket).await
+    }
+
+    async fn count_horizon(&mut self, asked: Period, bucket: i64) -> Worked<()> {
+        let stable = self.attempt.claimed.stable.clone();
+        if !stable.is_empty() {
+            return self.count_buckets(Tables::All { stable: &stable }, None, (asked, bucket)).await;
+        }
+        for name in self.attempt.claimed.shard_names().to_vec() {
+            self.count_buckets(Tables::One { name: &name }, Some(&name), (asked, bucket)).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts up what is to be looked into: what differs, or all of it where both sides are to be read.
+    async fn count_buckets(
+        &mut self,
+        tables: Tables<'_>,
+        table: Option<&str>,
+        (asked, bucket): (Period, i64),
+    ) -> Worked<()> {
+        let source = self.buckets(self.source.as_ref(), tables, (asked, bucket)).await?;
+        let target = self.buckets(self.sink.as_ref(), tables, (asked, bucket)).await?;
+        let by_digest = self.options().audit_by == AuditBy::Digest;
+        let starts: std::collections::BTreeSet<i64> = source.keys().chain(target.keys()).copied().collect();
+        for start in starts {
+            let rows = |side: &BTreeMap<i64, u64>| side.get(&start).copied().unwrap_or(0);
+            let counted = (rows(&source), rows(&target));
+            let period = Period { from: start, to: start.saturating_add(bucket) }.intersect(asked);
+            let found = Bucket { period, table: table.map(str::to_owned), counted };
+            let given_up = self.audits.given_up.get(&found.place()) == Some(&counted);
+            if by_digest || (counted.0 != counted.1 && !given_up) {
+                self.audits.due.push_back(found);
+            }
+        }
+        Ok(())
+    }
+
+    async fn buckets(
+        &self,
+        rows: &dyn Rows,
+        tables: Tables<'_>,
+        (asked, bucket): (Period, i64),
+    ) -> Worked<BTreeMap<i64, u64>> {
+        let question = || rows.count_buckets(tables, asked, bucket);
+        self.attempt.ask("counting what was passed", rows.side(), question).await
+    }
+
+    async fn look_into(&mut self, bucket: Bucket) -> Worked<()> {
+        let late = match &bucket.table {
+            Some(table) => vec![table.clone()],
+            None => self.differing(bucket.period).await?,
+        };
+        let taken = self.take_again(&late, bucket.period).await?;
+        let (source, target) = bucket.counted;
+        if taken.read > 0 {
+            let found = source.saturating_sub(target);
+            tracing::info!(period = %bucket.period, tables = late.len(), late = found, read = taken.read, "late rows copied");
+            self.attempt.ledger.advance_by(None, |_, totals| {
+                totals.late = totals.late.saturating_add(found);
+                totals.rejected = totals.rejected.saturating_add(taken.wrote.rejected);
+            });
+        } else if target > source {
+            tracing::warn!(period = %bucket.period, source, target, "the target counts more rows than the source");
+        }
+        self.audits.given_up.insert(bucket.place(), bucket.counted);
+        Ok(())
+    }
+
+    /// The subtables of a bucket that the target has fewer rows of, or by digest other rows.
+    async fn differing(&self, period: Period) -> Worked<Vec<String>> {
+        let stable = self.attempt.claimed.stable.as_str();
+        let (source, target) = match self.options().audit_by {
+            AuditBy::Count => {
+                let tables = Tables::All { stable };
+                let count = async |rows: &dyn Rows| {
+                    let counted = self
+                        .attempt
+                        .ask("counting rows by table", rows.side(), || rows.count_each(tables, period))
+                        .await?;
+                    let counted = counted.into_iter().map(|(table, rows)| (table, TableSum::counted(rows)));
+                    Worked::Ok(counted.collect::<BTreeMap<_, _>>())
+                };
+                (count(self.source.as_ref()).await?, count(self.sink.as_ref()).await?)
+            }
+            AuditBy::Digest => {
+                (self.sums(self.source.as_ref(), period).await?, self.sums(self.sink.as_ref(), period).await?)
+            }
+        };
+        let fewer = |(table, one): &(&String, &TableSum)| {
+            let other = target.get(*table).copied().unwrap_or_default();
+            self.is_planned(table) && one.rows >= other.rows && **one != other
+        };
+        Ok(source.iter().filter(fewer).map(|(table, _)| table.clone()).collect())
+    }
+
+    /// What one side holds of each subtable.
+    async fn sums(&self, rows: &dyn Rows, period: Period) -> Worked<BTreeMap<String, TableSum>> {
+        let crate::structure::Layout::Stable { stable, .. } = &self.layout else { return Ok(BTreeMap::new()) };
+        let limit = self.attempt.session.timing.database_request;
+        let read = self.attempt.outlast(|tries| async move {
+            let (mut sums, mut blocks) = (Sums::default(), rows.read_all(stable, period));
+            while let Some(runs) = within(limit, tries, rows.side(), blocks.try_next()).await? {
+                sums.add(&runs);
+            }
+            Ok(sums.tables)
+        });
+        let doing = format!("reading `{}` again", stable.name);
+        read.await?.map_err(|error| crate::lease::Ended::at_database(&error, &doing))
+    }
+
+    async fn take_again(&mut self, tables: &[String], period: Period) -> Worked<Taken> {
+        if tables.len() > FEW_TABLES {
+            return self.take(period).await;
+        }
+        let mut all = Taken::default();
+        for table in tables {
+            all.add(self.table(table, period).await?);
+        }
+        self.writer.flush().await?;
+        Ok(all)
+    }
+}
+
+impl Bucket {
+    /// Where it is, whatever was counted there.
+    fn place(&self) -> Self {
+        Self { counted: (0, 0), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_horizon_holds_at_least_sixty_buckets_of_a_usual_length() {
+        let of = |seconds| bucket_length(Duration::from_secs(seconds)).as_secs();
+        let cases = [(10, 1), (60, 1), (900, 15), (3_600, 60), (86_400, 600), (2_592_000, 43_200)];
+        for (horizon, bucket) in cases {
+            assert_eq!(of(horizon), bucket, "{horizon} s");
+        }
+        assert!(LENGTHS.iter().all(|length| 86_400 % length == 0));
+    }
+}
