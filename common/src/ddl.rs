@@ -65,6 +65,16 @@ pub fn widen_column(database: &str, kind: &str, table: &str, column: &Column) ->
     format!("alter {kind} {} modify column {}", path(database, table), declared(std::slice::from_ref(column)))
 }
 
+/// Makes a tag of a stable as long as this one.
+pub fn widen_tag(database: &str, stable: &str, tag: &Column) -> String {
+    format!("alter stable {} modify tag {}", path(database, stable), declared(std::slice::from_ref(tag)))
+}
+
+/// Gives a stable a tag more.
+pub fn add_tag(database: &str, stable: &str, tag: &Column) -> String {
+    format!("alter stable {} add tag {}", path(database, stable), declared(std::slice::from_ref(tag)))
+}
+
 /// Gives a `table` or `stable` a column more.
 pub fn add_column(database: &str, kind: &str, table: &str, column: &Column) -> String {
     format!("alter {kind} {} add column {}", path(database, table), declared(std::slice::from_ref(column)))

@@ -59,6 +59,18 @@ impl Layout {
 }
 
 impl Structures {
+    /// Has what was asked longer ago asked anew next time.
+    pub(crate) async fn refresh(&self, attempt: &Attempt, age: Duration) {
+        let known = self.of(attempt);
+        let mut known = known.lock().await;
+        if known.both.as_ref().is_some_and(|(at, _)| at.elapsed() >= age) {
+            known.both = None;
+        }
+        if known.normal.as_ref().is_some_and(|(at, _)| at.elapsed() >= age) {
+            known.normal = None;
+        }
+    }
+
     /// Both sides' databases and stables.
     pub(crate) async fn both(
         &self,
@@ -77,7 +89,7 @@ impl Structures {
     }
 
     /// The source's normal tables by name.
-    async fn normal(
+    pub(crate) async fn normal(
         &self,
         attempt: &Attempt,
         source: &dyn Source,

@@ -366,15 +366,23 @@ impl Sink for TdSink {
     async fn widen_column(&self, table: &str, column: &Column) -> PortResult<()> {
         let own = describe(&self.admin, NAMES, &self.database, table).await?;
         let is_long = |own: &Column| own.name == column.name && own.length >= column.length;
-        if own.columns.iter().any(is_long) {
+        if own.columns.iter().chain(&own.tags).any(is_long) {
             return Ok(());
+        }
+        if own.tags.iter().any(|tag| tag.name == column.name) {
+            return self.define(ddl::widen_tag(&self.database, table, column)).await;
         }
         let kind = if own.tags.is_empty() { "table" } else { "stable" };
         self.define(ddl::widen_column(&self.database, kind, table, column)).await
     }
 
     async fn add_to_stable(&self, stable: &Stable) -> PortResult<()> {
-        self.add_columns("stable", &stable.name, &stable.columns).await
+        self.add_columns("stable", &stable.name, &stable.columns).await?;
+        let own = describe(&self.admin, NAMES, &self.database, &stable.name).await?;
+        for tag in stable.tags.iter().filter(|one| !own.tags.iter().any(|known| known.name == one.name)) {
+            self.define(ddl::add_tag(&self.database, &stable.name, tag)).await?;
+        }
+        Ok(())
     }
 
     async fn add_to_table(&self, table: &NormalTable) -> PortResult<()> {

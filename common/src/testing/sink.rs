@@ -88,7 +88,10 @@ impl Sink for MemSink {
     }
 
     async fn add_to_stable(&self, stable: &Stable) -> PortResult<()> {
-        let add = |state: &mut State| state.add_columns(&stable.name, &stable.columns);
+        let add = |state: &mut State| {
+            state.add_columns(&stable.name, &stable.columns)?;
+            state.add_tags(&stable.name, &stable.tags)
+        };
         self.server.call(Call::Widen, add).await
     }
 

@@ -59,6 +59,19 @@ impl State {
         Ok(())
     }
 
+    /// Gives a stable the tags that it lacks, which its subtables have as NULL.
+    pub(super) fn add_tags(&mut self, name: &str, tags: &[Column]) -> PortResult<()> {
+        let database = self.database_mut()?;
+        let Some(stable) = database.stables.get_mut(name) else { return Ok(()) };
+        let lacks = |tag: &&Column| !stable.tags.iter().any(|own| own.name == tag.name);
+        let more: Vec<_> = tags.iter().filter(lacks).cloned().collect();
+        for table in database.tables.values_mut().filter(|table| table.stable.as_deref() == Some(name)) {
+            table.tags.extend(more.iter().map(|_| Value::Null));
+        }
+        stable.tags.extend(more);
+        Ok(())
+    }
+
     /// Makes a column longer: of a stable and its subtables, or of a normal table.
     pub(super) fn widen_column(&mut self, name: &str, column: &Column) -> PortResult<()> {
         let longer = |columns: &[Column]| -> Vec<Column> {
@@ -71,6 +84,7 @@ impl State {
         let database = self.database_mut()?;
         if let Some(stable) = database.stables.get_mut(name) {
             stable.columns = longer(&stable.columns);
+            stable.tags = longer(&stable.tags);
         }
         let concerned = |(own, table): &(&String, &mut MemTable)| {
             own.as_str() == name || table.stable.as_deref() == Some(name)

@@ -12,7 +12,7 @@ const LOOKS_A_LISTING: u32 = 12;
 /// When each is due.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Looks {
-    subtables: Instant,
+    structure: Instant,
     /// Looks since the last listing.
     counted: u32,
     clock: Instant,
@@ -21,7 +21,7 @@ pub(super) struct Looks {
 impl Looks {
     pub(super) fn new(attempt: &Attempt) -> Self {
         let now = Instant::now();
-        Self { subtables: now + attempt.spec.options.schema_polling_interval, counted: 0, clock: now }
+        Self { structure: now + attempt.spec.options.schema_polling_interval, counted: 0, clock: now }
     }
 }
 
@@ -34,9 +34,12 @@ impl Tail {
             self.clock.set(&self.attempt, self.source.as_ref()).await?;
             self.newest().await?;
         }
-        if now >= self.looks.subtables && !self.attempt.claimed.stable.is_empty() {
-            self.looks.subtables = now + self.options().schema_polling_interval;
-            self.subtables().await?;
+        if now >= self.looks.structure {
+            self.looks.structure = now + self.options().schema_polling_interval;
+            self.structure().await?;
+            if !self.attempt.claimed.stable.is_empty() {
+                self.subtables().await?;
+            }
         }
         Ok(())
     }

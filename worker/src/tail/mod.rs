@@ -5,6 +5,7 @@
 //! to the plan, with a shard that copies what they held before, in one transaction with the watermark.
 
 mod audit;
+mod change;
 mod clock;
 mod known;
 mod look;
