@@ -56,11 +56,14 @@ async fn checked(servers: &Servers, database: &str, more: &[&str]) -> (i32, BTre
     (answer.code, codes, report)
 }
 
-async fn run(servers: &Servers, database: &str, more: &[&str]) -> Answer {
+/// What it answered, and the certificate where one was written.
+async fn run(servers: &Servers, database: &str, more: &[&str]) -> (Answer, String) {
     let state = tempfile::tempdir().unwrap();
     let (from, to) = (servers.from(database), servers.to(database));
     let all = [&["--name", database, "--verify", "digest", "--certificate-subtables"], more].concat();
-    answer(&run_args(&from, &to, state.path(), &all)).await
+    let answer = answer(&run_args(&from, &to, state.path(), &all)).await;
+    let certificate = state.path().join(format!("{database}.certificate.json"));
+    (answer, std::fs::read_to_string(certificate).unwrap_or_default())
 }
 
 async fn forget(servers: &Servers, database: &str) {
@@ -86,7 +89,7 @@ async fn tables_of_bad_names_are_kept(servers: &Servers) {
     let words = answer(&[&["plan", "--from", &from, "--to", &to][..], &reject].concat()).await;
     assert!(words.stdout.contains("all of their rows will be rejects"), "{}", words.stdout);
 
-    let refused = run(servers, &database, &[]).await;
+    let (refused, _) = run(servers, &database, &[]).await;
     assert!(refused.code != 0 && refused.stderr.contains("on-bad-name=reject"), "{}", refused.stderr);
 
     for sparse in ["false", "true"] {
@@ -108,6 +111,9 @@ async fn tables_of_bad_names_are_kept(servers: &Servers) {
         assert_eq!(listed["rows"], 2 * ROWS, "{listed:#}");
         assert!(listed.to_string().contains("m.3") && listed.to_string().contains("n.2"), "{listed:#}");
     }
+    let again = ["rejects", "redrive", &format!("{database}-true"), "--to", &to, "--json"];
+    let again = answer(&again).await;
+    assert_eq!((again.code, &again.json()["refused"]), (3, &json!(2 * ROWS)), "{}", again.stderr);
     redriven_under_another_name(servers, &database).await;
     forget(servers, &database).await;
 }
@@ -151,7 +157,7 @@ async fn columns_that_are_missing_are_added_or_left_out(servers: &Servers) {
         let some = ["--tables", "m1,m2,n1"];
         let (code, codes, _) = checked(servers, &database, &some).await;
         assert!(code == 7 && codes.contains("target-column-missing"), "{codes:?}");
-        let refused = run(servers, &database, &some).await;
+        let (refused, _) = run(servers, &database, &some).await;
         let told = format!("{}{}", refused.stdout, refused.stderr);
         assert!(refused.code == 1 && told.contains("lacks the column `note`"), "{told}");
 
@@ -160,10 +166,12 @@ async fn columns_that_are_missing_are_added_or_left_out(servers: &Servers) {
         assert!(codes.contains(wanted) && !codes.contains("target-column-missing"), "{report:#}");
         assert_eq!(code == 7, loses, "{report:#}");
         assert_eq!(report["statements"].to_string().contains("add column `note` "), policy == "widen");
-        let ended = run(servers, &database, &more).await;
+        let (ended, certificate) = run(servers, &database, &more).await;
         let summary = ended.json();
         assert_eq!((ended.code, &summary["rows"]), (0, &json!(3 * ROWS)), "{summary:#} {}", ended.stderr);
         assert_eq!(summary["rows_verified"], 3 * ROWS, "{summary:#}");
+        let left_out = format!("{{\"columns\":[\"note\"],\"rows\":{},\"table\":\"m\"}}", 2 * ROWS);
+        assert_eq!(certificate.contains(&left_out), policy == "null", "{certificate}");
         let column = if policy == "widen" { "note" } else { "v" };
         let wanted = if policy == "widen" { Value::Binary("r7".into()) } else { Value::Int(7) };
         for table in ["m2", "n1"] {

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::batch::{Block, TableRuns, TagRow};
+use crate::options::RowFilter;
 use crate::schema::{Census, Column, Database, Extent, NormalTable, Stable};
 use crate::server::Server;
 use crate::spec::Spec;
@@ -360,6 +361,12 @@ pub trait Sink: Rows {
 
     /// Gives subtables that are there the tags of these rows.
     async fn set_tags(&self, stable: &Stable, rows: &[TagRow]) -> PortResult<()>;
+
+    /// The same database, of which only those rows are read and counted for which these conditions hold, by its own names;
+    /// `None` where it cannot be asked so. What is written and deleted does not mind them.
+    fn narrowed(&self, _conditions: &RowFilter) -> Option<Arc<dyn Sink>> {
+        None
+    }
 
     /// Deletes the rows of one table in a period. Only ever called where a person asked for it.
     async fn delete(&self, table: &str, period: Period) -> PortResult<()>;

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
+use tdferry_common::options::Mode;
 use tdferry_common::port::{PortError, PortResult, Side, Source, Tables};
-use tdferry_common::schema::{NormalTable, Stable};
+use tdferry_common::schema::{Column, NormalTable, Stable};
 use tdferry_common::spec::Spec;
 use tdferry_common::time::Period;
 
@@ -77,7 +78,7 @@ impl Selecting<'_> {
         if self.filter.picks_tables() && tables == Some(0) {
             return Ok(None);
         }
-        self.try_condition(&stable.name).await?;
+        self.try_condition(&stable.name, stable.columns.iter().chain(&stable.tags)).await?;
         let taken = self.targets.as_mut().map_or(Ok(()), |targets| targets.take_stable(&stable));
         self.told(taken).await?;
         Ok(Some(Taken { stable, tables }))
@@ -87,7 +88,7 @@ impl Selecting<'_> {
         let mut tables = self.source.normal_tables().await?;
         tables.retain(|table| self.filter.takes_normal(&table.name));
         for table in &tables {
-            self.try_condition(&table.name).await?;
+            self.try_condition(&table.name, table.columns.iter()).await?;
             let taken = self.targets.as_mut().map_or(Ok(()), |targets| targets.take_normal(table));
             self.told(taken).await?;
         }
@@ -114,8 +115,23 @@ impl Selecting<'_> {
     }
 
     /// Has the source read the condition for a table, over no time: what is wrong with it is known before the plan.
-    async fn try_condition(&self, table: &str) -> PortResult<()> {
-        let Some(condition) = self.spec.options.row_filter.of(table) else { return Ok(()) };
+    async fn try_condition(
+        &self,
+        table: &str,
+        columns: impl Iterator<Item = &Column> + Send,
+    ) -> PortResult<()> {
+        let options = &self.spec.options;
+        let Some(condition) = options.row_filter.of(table) else { return Ok(()) };
+        if options.verify.reads_back() || options.mode == Mode::Verify {
+            let said = Mapping::of(self.spec).condition(table, columns);
+            said.map_err(|why| PortError::Unfit {
+                side: Side::Sink,
+                message: format!(
+                    "option `where`: the target cannot be compared under the condition {condition:?} of `{table}`: \
+                     {why}; write another condition, or copy with `verify=count`"
+                ),
+            })?;
+        }
         match self.source.count(Tables::One { name: table }, Period { from: 0, to: 0 }).await {
             Err(error) if error.is_away() => Err(error),
             Err(error) => Err(PortError::Unfit {

@@ -51,6 +51,19 @@ pub struct Sides {
     pub target: Told,
     /// What is not the same in a new target as it is in the source.
     pub translations: Vec<Translation>,
+    /// Columns that were not copied, since the target lacks them.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Columns of a stable or normal table that were not copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Whether it is a stable.
+    pub is_stable: bool,
+    /// The table.
+    pub table: String,
+    /// The columns.
+    pub columns: Vec<String>,
 }
 
 /// A table on both sides.
@@ -79,7 +92,12 @@ pub async fn ask(connector: &dyn Connector, spec: &Spec) -> PortResult<Sides> {
     let held = source.database().await?;
     let options = sink.database().await?.unwrap_or_default().options;
     let translations = translations(&held, spec, &options);
+    let left_out = match spec.options.on_missing_column {
+        OnMissingColumn::Null => left_out(connector, spec, source.as_ref()).await?,
+        OnMissingColumn::Fail | OnMissingColumn::Widen => Vec::new(),
+    };
     Ok(Sides {
+        left_out,
         source: Told { version: source.version().await?, options: held.options },
         target: Told { version: sink.version().await?, options },
         translations,
@@ -134,22 +152,46 @@ pub async fn sums(
     Ok(())
 }
 
-/// Leaves out the columns that were not copied, since the target lacks them.
-async fn leave_out(selection: &mut Selection, sink: &dyn Sink, mapping: &Mapping) -> PortResult<()> {
+/// What a task that leaves out columns left out.
+async fn left_out(connector: &dyn Connector, spec: &Spec, source: &dyn Source) -> PortResult<Vec<LeftOut>> {
+    let mut filter = Filter::new(&spec.options);
+    let mut selection = selection::select(source, spec, &mut filter, Listing::IfPicked).await?;
+    let sink = mapping::sink(connector, spec, "").await?;
+    leave_out(&mut selection, sink.as_ref(), &Mapping::of(spec)).await
+}
+
+/// Leaves out the columns that were not copied, since the target lacks them, and tells them.
+async fn leave_out(
+    selection: &mut Selection,
+    sink: &dyn Sink,
+    mapping: &Mapping,
+) -> PortResult<Vec<LeftOut>> {
+    let mut told = Vec::new();
+    let mut leave = |is_stable, table: &str, columns: &mut Vec<Column>, there: &[Column]| {
+        let has = |column: &Column| {
+            let target = mapping.column(table, &column.name);
+            there.iter().any(|one| one.name == target)
+        };
+        let left_out = columns.extract_if(.., |column| !has(column)).map(|column| column.name);
+        let columns: Vec<_> = left_out.collect();
+        if !columns.is_empty() {
+            told.push(LeftOut { is_stable, table: table.to_owned(), columns });
+        }
+    };
     let stables = sink.stables().await?;
-    let has = |there: &[Column], name: &str| there.iter().any(|column| column.name == name);
     for Taken { stable, .. } in &mut selection.stables {
-        let (name, target) = (stable.name.clone(), mapping.stable(&stable.name));
+        let target = mapping.stable(&stable.name);
         let there = stables.iter().find(|one| one.name == target).map_or(&[][..], |one| &one.columns);
-        stable.columns.retain(|column| has(there, &mapping.column(&name, &column.name)));
+        leave(true, &stable.name, &mut stable.columns, there);
     }
     let names: Vec<_> = selection.normal_tables.iter().map(|table| table.name.clone()).collect();
-    let found = sink.tables(&names).await?;
-    for NormalTable { name, columns } in &mut selection.normal_tables {
-        let there = found.iter().find(|one| one.name == *name).map_or(&[][..], |one| &one.columns);
-        columns.retain(|column| has(there, &mapping.column(name, &column.name)));
+    let tables = sink.tables(&names).await?;
+    let taken = |table: &&mut NormalTable| mapping.rejects("", &table.name).is_none();
+    for table in selection.normal_tables.iter_mut().filter(taken) {
+        let there = tables.iter().find(|one| one.name == table.name).map_or(&[][..], |one| &one.columns);
+        leave(false, &table.name, &mut table.columns, there);
     }
-    Ok(())
+    Ok(told)
 }
 
 /// A stable on both sides.

@@ -240,10 +240,11 @@ fn stable_layout(both: &Both, name: &str, mismatches: &mut Vec<Mismatch>) -> Wor
 
 /// What the target has no column for goes nowhere: whoever looks at the log must see it.
 fn tell_left_out(table: &str, all: &[Column], columns: &[Column]) {
-    let left_out: Vec<_> = all.iter().filter(|one| !columns.contains(one)).map(|one| &one.name).collect();
-    if !left_out.is_empty() {
-        tracing::warn!(table, columns = ?left_out, "columns that the target lacks are left out");
+    if all.len() == columns.len() {
+        return;
     }
+    let left_out: Vec<_> = all.iter().filter(|one| !columns.contains(one)).map(|one| &one.name).collect();
+    tracing::warn!(table, columns = ?left_out, "columns that the target lacks are left out");
 }
 
 impl Both {

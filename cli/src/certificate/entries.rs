@@ -9,7 +9,7 @@ use tdferry_common::shard::{Differing, Shard, ShardKind, ShardState, Totals};
 use tdferry_common::spec::Spec;
 use tdferry_common::time::{Period, Precision, show_millis};
 use tdferry_proto::v1;
-use tdferry_worker::sides::{Sides, TableSums, Told, stable_at_target};
+use tdferry_worker::sides::{LeftOut, Sides, TableSums, Told, stable_at_target};
 
 /// All that is known of a task that has ended.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub(super) fn said(facts: &Facts) -> Vec<(&'static str, Value)> {
         ("task", task(facts)),
     ];
     said.extend(sides(facts));
+    said.extend(left_out(facts));
     said.extend(stables(facts).into_iter().map(|(name, sums)| ("stable", sums.shown(facts, &name))));
     said.extend(facts.rejects.iter().flatten().map(|((reason, stable), rows)| {
         ("reject", json!({ "reason": reason, "stable": stable, "rows": rows }))
@@ -98,6 +99,16 @@ fn sides(facts: &Facts) -> Vec<(&'static str, Value)> {
         ("option", body)
     }));
     said
+}
+
+/// Columns that the target lacks and that nobody copied, with the rows that arrived without them, where these are known.
+fn left_out(facts: &Facts) -> Vec<(&'static str, Value)> {
+    let stables = stables(facts);
+    let rows =
+        |one: &LeftOut| stables.get(&one.table).filter(|_| one.is_stable).map(|sums| sums.totals.written);
+    let told = facts.sides.iter().flat_map(|sides| &sides.left_out);
+    let body = |one: &LeftOut| json!({ "table": one.table, "columns": one.columns, "rows": rows(one) });
+    told.map(|one| ("left_out", body(one))).collect()
 }
 
 fn side(address: &str, database: &str, told: Result<&Told, &String>) -> Value {

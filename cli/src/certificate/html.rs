@@ -83,6 +83,8 @@ const TABLES: [Column; 7] = [
     ("equal", "/equal"),
     ("sum of the source", "/source/sum"),
 ];
+const LEFT_OUT: [Column; 3] =
+    [("stable or table", "/table"), ("columns", "/columns"), ("rows that arrived without them", "/rows")];
 const OPTIONS: [Column; 4] =
     [("option", "/option"), ("source", "/source"), ("target", "/target"), ("why", "/why")];
 
@@ -98,6 +100,12 @@ pub(super) fn page(certificate: &Certificate) -> String {
     fields(&mut html, &chosen(first(certificate, "verdict"), &VERDICT));
     list(&mut html, certificate, "stable", ("Stables", &STABLES));
     list(&mut html, certificate, "reject", ("Rows that the target refused", &REJECTS));
+    list(
+        &mut html,
+        certificate,
+        "left_out",
+        ("Columns that were not copied, since the target lacks them", &LEFT_OUT),
+    );
     list(&mut html, certificate, "option", ("Options of the database that are not the same", &OPTIONS));
     folded(&mut html, certificate, "subtable", ("Subtables and normal tables, read again", &TABLES));
     folded(&mut html, certificate, "shard", ("Shards", &SHARDS));

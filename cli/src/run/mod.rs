@@ -37,8 +37,8 @@ use crate::task::{answer, held};
 
 type Admin = AdminServiceClient<Channel>;
 
-/// Findings shown at the end: `shard list` shows all.
-const MOST_FINDINGS: u32 = 100;
+/// Findings asked for with one call.
+const FINDINGS_AT_ONCE: u32 = 500;
 
 /// Leases a worker copies at once unless told otherwise.
 pub fn cores() -> u32 {
@@ -161,17 +161,29 @@ async fn findings(admin: &mut Admin, task: &v1::TaskView) -> Result<Vec<String>,
     if task.state != "differs" {
         return Ok(Vec::new());
     }
-    let request = v1::ListShardsRequest {
+    let mut request = v1::ListShardsRequest {
         task: task.name.clone(),
-        page_size: MOST_FINDINGS,
+        page_size: FINDINGS_AT_ONCE,
         page_token: String::new(),
         state: v1::ShardState::Differs.into(),
     };
-    let page = answer(admin.list_shards(request).await)?;
-    let shards = page.shards.iter().filter_map(|view| view.shard.as_ref());
-    let last_round = shards.clone().map(|shard| shard.round).max().unwrap_or(0);
-    let of_round = shards.filter(|shard| shard.round == last_round);
-    Ok(of_round.map(|shard| format!("{}: {}", shard.id, shard.failure)).collect())
+    let (mut last_round, mut findings) = (0, Vec::new());
+    loop {
+        let page = answer(admin.list_shards(request.clone()).await)?;
+        for shard in page.shards.into_iter().filter_map(|view| view.shard) {
+            // what an earlier round found was repaired, or is found once more
+            if shard.round > last_round {
+                (last_round, findings) = (shard.round, Vec::new());
+            }
+            if shard.round == last_round {
+                findings.push(format!("{}: {}", shard.id, shard.failure));
+            }
+        }
+        if page.next_page_token.is_empty() {
+            return Ok(findings);
+        }
+        request.page_token = page.next_page_token;
+    }
 }
 
 /// A task of this run that ended because a database refuses what it needs, before any row was copied, is forgotten:

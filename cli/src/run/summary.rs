@@ -10,6 +10,9 @@ use crate::exit::Exit;
 use crate::output::{count, duration};
 use crate::run::phases::Phases;
 
+/// Findings that people are shown: more would push the summary out of sight. JSON holds all of them.
+const FINDINGS_SHOWN: usize = 100;
+
 /// The summary: one JSON object with `--json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
@@ -148,8 +151,12 @@ impl Summary {
         if !self.reason.is_empty() {
             text.push_str(&format!("\n{}", self.reason));
         }
-        for finding in &self.findings {
+        for finding in self.findings.iter().take(FINDINGS_SHOWN) {
             text.push_str(&format!("\n{finding}"));
+        }
+        if let Some(more) = self.findings.len().checked_sub(FINDINGS_SHOWN).filter(|more| *more > 0) {
+            let list = format!("`tdferry shard list {} --state differs`", self.task);
+            text.push_str(&format!("\nand {more} shards more that differ; --json and {list} tell of all"));
         }
         text
     }
@@ -183,6 +190,18 @@ mod tests {
         let summary = Summary::new(&task, 100, 2.0, &Phases::default());
         assert_eq!((summary.rows, summary.rows_per_second, summary.verified), (300, 100.0, true));
         assert_eq!(summary.exit(), Exit::Complete);
+    }
+
+    #[test]
+    fn findings_are_all_there_and_what_people_are_not_shown_is_counted() {
+        let mut summary = Summary::new(&v1::TaskView::default(), 0, 0.0, &Phases::default());
+        summary.findings = (0..FINDINGS_SHOWN).map(|n| format!("shard-{n}: differs")).collect();
+        assert!(!summary.text().contains("shards more"));
+        summary.findings.extend(["shard-a: differs".to_owned(), "shard-b: differs".to_owned()]);
+        let text = summary.text();
+        assert!(text.contains("and 2 shards more that differ") && !text.contains("shard-a:"), "{text}");
+        let json = serde_json::to_value(&summary).unwrap();
+        assert_eq!(json["findings"].as_array().unwrap().len(), FINDINGS_SHOWN + 2);
     }
 
     #[test]

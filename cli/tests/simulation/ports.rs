@@ -252,6 +252,10 @@ impl Sink for SlowSink {
         self.write_all(Going::Many(rows.clone())).await
     }
 
+    fn narrowed(&self, conditions: &tdferry_common::options::RowFilter) -> Option<Arc<dyn Sink>> {
+        self.inner.narrowed(conditions)
+    }
+
     fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
         self.inner.all_tags(stable)
     }

@@ -34,6 +34,17 @@ impl RowFilter {
         found.map(|one| one.sql.as_str())
     }
 
+    /// One condition for all tables, whatever they are named.
+    pub fn for_all(sql: &str) -> Self {
+        Self(vec![Condition { table: None, sql: sql.to_owned() }])
+    }
+
+    /// Conditions for tables of these very names.
+    pub fn for_tables(conditions: impl IntoIterator<Item = (String, String)>) -> Self {
+        let one = |(table, sql): (String, String)| Condition { table: Some(Pattern::from(table)), sql };
+        Self(conditions.into_iter().map(one).collect())
+    }
+
     /// The condition of this stable as one for all tables: for who reads its subtables, which are named otherwise.
     #[must_use]
     pub fn of_subtables(&self, stable: &str) -> Self {

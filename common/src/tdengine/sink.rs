@@ -21,6 +21,7 @@ use super::server;
 use super::sql::{self, Names};
 use crate::batch::{Block, Cell, TableRuns, TagRow, Value};
 use crate::ddl;
+use crate::options::RowFilter;
 use crate::port::{PortError, PortResult, Rows, Side, Sink, Tables};
 use crate::schema::{Column, Database, NormalTable, Stable};
 use crate::server::Server;
@@ -53,6 +54,8 @@ pub(super) struct TdSink {
     database: String,
     max_sql: usize,
     write_timeout: Duration,
+    /// Which rows are read and counted.
+    filter: RowFilter,
     known: Known,
     precision: OnceCell<Precision>,
 }
@@ -66,12 +69,18 @@ impl TdSink {
         write: Duration,
     ) -> Self {
         let (known, precision) = (Known::default(), OnceCell::new());
-        Self { admin, data, database: database.to_owned(), max_sql, write_timeout: write, known, precision }
+        let (database, filter) = (database.to_owned(), RowFilter::default());
+        Self { admin, data, database, max_sql, write_timeout: write, filter, known, precision }
     }
 
-    fn reading(&self) -> Reading<'_> {
+    /// The condition on a table's rows, as part of a longer one; empty where all are read.
+    fn condition(&self, table: &str) -> String {
+        self.filter.of(table).map(|condition| format!("({condition})")).unwrap_or_default()
+    }
+
+    fn reading(&self, table: &str) -> Reading<'_> {
         let (pool, database) = (&self.admin, self.database.as_str());
-        Reading { pool, database, condition: String::new(), most_bytes: NAMES_BYTES }
+        Reading { pool, database, condition: self.condition(table), most_bytes: NAMES_BYTES }
     }
 
     async fn answer(&self, sql: &str) -> PortResult<Table> {
@@ -105,7 +114,9 @@ impl TdSink {
         let path = NAMES.path(&self.database, table);
         // 3.x has a name for the first column of any table
         let within = sql::within("_c0", period);
-        let ask = |named: &str| format!("select {what} from {path}{}{group}", sql::filter(&[named, &within]));
+        let condition = self.condition(table);
+        let filter = |named: &str| sql::filter(&[named, &within, &condition]);
+        let ask = |named: &str| format!("select {what} from {path}{}{group}", filter(named));
         let Some(names) = names else { return Ok(vec![self.answer(&ask("")).await?]) };
         let mut answers = Vec::new();
         for piece in sql::pieces(names, ask("").len() + 32, NAMES_BYTES) {
@@ -186,7 +197,7 @@ impl Rows for TdSink {
         columns: Arc<[Column]>,
         period: Period,
     ) -> BoxStream<'a, PortResult<Block>> {
-        self.reading().read(table, columns, period)
+        self.reading(table).read(table, columns, period)
     }
 
     fn read_many<'a>(
@@ -195,7 +206,7 @@ impl Rows for TdSink {
         names: &'a [String],
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
-        self.reading().read_many(stable, names, period)
+        self.reading(&stable.name).read_many(stable, names, period)
     }
 
     fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
@@ -397,6 +408,12 @@ impl Sink for TdSink {
             }
         }
         Ok(())
+    }
+
+    fn narrowed(&self, conditions: &RowFilter) -> Option<Arc<dyn Sink>> {
+        let (admin, data) = (Arc::clone(&self.admin), Arc::clone(&self.data));
+        let same = Self::new(admin, data, &self.database, self.max_sql, self.write_timeout);
+        Some(Arc::new(Self { filter: conditions.clone(), ..same }))
     }
 
     async fn delete(&self, table: &str, period: Period) -> PortResult<()> {

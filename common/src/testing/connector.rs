@@ -9,7 +9,7 @@ use super::server::MemServer;
 use super::sink::MemSink;
 use super::source::MemSource;
 use crate::options::REJECTS_DATABASE;
-use crate::port::{Connector, PortError, PortResult, Side, Sink, Source};
+use crate::port::{Connector, PortResult, Sink, Source};
 use crate::spec::Spec;
 
 /// Opens two servers in memory.
@@ -31,11 +31,8 @@ impl MemConnector {
 #[async_trait]
 impl Connector for MemConnector {
     async fn source(&self, spec: &Spec) -> PortResult<Arc<dyn Source>> {
-        if !spec.options.row_filter.is_empty() {
-            let message = "it reads no SQL, and so no conditions on rows".into();
-            return Err(PortError::Invalid { side: Side::Source, message });
-        }
-        Ok(Arc::new(MemSource::new(Arc::clone(&self.source))))
+        let source = MemSource::new(Arc::clone(&self.source));
+        Ok(Arc::new(MemSource { filter: spec.options.row_filter.clone(), ..source }))
     }
 
     async fn sink(&self, spec: &Spec) -> PortResult<Arc<dyn Sink>> {

@@ -10,6 +10,7 @@ mod connector;
 mod database;
 mod fault;
 mod generate;
+mod narrow;
 mod query;
 mod rows;
 mod server;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::call::Event;
 use super::database::MemTable;
+use super::narrow::Above;
 use super::server::State;
 use crate::batch::{Block, BlockBuilder, Run, TableRuns, Value};
+use crate::options::RowFilter;
 use crate::port::{PortResult, Tables};
 use crate::schema::{Census, Column, NormalTable, Stable};
 use crate::time::Period;
@@ -53,11 +55,35 @@ impl State {
         }
     }
 
-    pub(super) fn count_each(&self, tables: Tables<'_>, period: Period) -> PortResult<BTreeMap<String, u64>> {
-        let period = self.seen(period);
-        let count = |table: &MemTable| u64::try_from(table.rows_in(period).count()).unwrap_or(u64::MAX);
-        let counts = self.selected(tables)?.into_iter().map(|(name, table)| (name.clone(), count(table)));
-        Ok(counts.filter(|(_, rows)| *rows > 0).collect())
+    pub(super) fn count_each(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        filter: &RowFilter,
+    ) -> PortResult<BTreeMap<String, u64>> {
+        let above = self.above(tables, filter)?;
+        let count = |table: &MemTable| {
+            let rows = table.rows_in(self.seen(period)).filter(|(_, row)| holds(above.as_ref(), table, row));
+            u64::try_from(rows.count()).unwrap_or(u64::MAX)
+        };
+        let mut counts: BTreeMap<String, u64> = match tables {
+            // as on the real ones, a stable has its subtables' rows
+            Tables::One { name } if self.database()?.stables.contains_key(name) => {
+                let rows = self.database()?.subtables_of(name).map(|(_, table)| count(table)).sum();
+                BTreeMap::from([(name.to_owned(), rows)])
+            }
+            _ => self.selected(tables)?.into_iter().map(|(name, table)| (name.clone(), count(table))).collect(),
+        };
+        counts.retain(|_, rows| *rows > 0);
+        Ok(counts)
+    }
+
+    fn above(&self, tables: Tables<'_>, filter: &RowFilter) -> PortResult<Option<Above>> {
+        let of = match tables {
+            Tables::One { name } => name,
+            Tables::Of { stable, .. } | Tables::All { stable } => stable,
+        };
+        Above::of(filter, of).map_err(|words| self.invalid(words))
     }
 
     pub(super) fn count_buckets(
@@ -65,14 +91,17 @@ impl State {
         tables: Tables<'_>,
         period: Period,
         bucket: i64,
+        filter: &RowFilter,
     ) -> PortResult<BTreeMap<i64, u64>> {
+        let above = self.above(tables, filter)?;
         let precision = self.database()?.database.precision;
         if precision.whole_seconds(bucket).is_none() {
             return Err(self.invalid(format!("a bucket of {bucket} {precision} is no whole seconds")));
         }
         let mut counts = BTreeMap::new();
         for (_, table) in self.selected(tables)? {
-            for (ts, _) in table.rows_in(self.seen(period)) {
+            let rows = table.rows_in(self.seen(period));
+            for (ts, _) in rows.filter(|(_, row)| holds(above.as_ref(), table, row)) {
                 *counts.entry(Period::bucket(bucket, *ts)).or_default() += 1;
             }
         }
@@ -102,8 +131,8 @@ impl State {
         period.intersect(self.limits.keep)
     }
 
-    pub(super) fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
-        Ok(self.count_each(tables, period)?.values().sum())
+    pub(super) fn count(&self, tables: Tables<'_>, period: Period, filter: &RowFilter) -> PortResult<u64> {
+        Ok(self.count_each(tables, period, filter)?.values().sum())
     }
 
     /// The next block of one table's rows; without rows at the end of the period.
@@ -112,8 +141,9 @@ impl State {
         name: &str,
         columns: &Arc<[Column]>,
         period: Period,
+        filter: &RowFilter,
     ) -> PortResult<Block> {
-        let mut page = Page::new(self, columns)?;
+        let mut page = Page::new(self, columns, filter)?;
         page.take(self, name, period)?;
         let runs = page.finish(self)?;
         self.note(&runs);
@@ -125,10 +155,10 @@ impl State {
         &mut self,
         columns: &Arc<[Column]>,
         names: &[String],
-        from: Cursor,
-        period: Period,
+        (from, period): (Cursor, Period),
+        filter: &RowFilter,
     ) -> PortResult<(TableRuns, Cursor)> {
-        let mut page = Page::new(self, columns)?;
+        let mut page = Page::new(self, columns, filter)?;
         let mut at = from;
         while let Some(name) = names.get(at.table) {
             at = match page.take(self, name, period.starting_at(at.next))? {
@@ -172,18 +202,24 @@ pub(super) fn period_of(block: &Block, rows: std::ops::Range<usize>) -> Period {
 }
 
 /// A block in the making.
-struct Page {
+struct Page<'a> {
+    filter: &'a RowFilter,
     builder: BlockBuilder,
     columns: Arc<[Column]>,
     runs: Vec<Run>,
     room: usize,
 }
 
-impl Page {
-    fn new(state: &State, columns: &Arc<[Column]>) -> PortResult<Self> {
+fn holds(above: Option<&Above>, table: &MemTable, row: &[Value]) -> bool {
+    above.is_none_or(|above| above.holds(table, row))
+}
+
+impl<'a> Page<'a> {
+    fn new(state: &State, columns: &Arc<[Column]>, filter: &'a RowFilter) -> PortResult<Self> {
         let precision = state.database()?.database.precision;
         let builder = BlockBuilder::new(Arc::clone(columns), precision);
         Ok(Self {
+            filter,
             builder,
             columns: Arc::clone(columns),
             runs: Vec::new(),
@@ -199,12 +235,17 @@ impl Page {
     fn take(&mut self, state: &State, name: &str, period: Period) -> PortResult<Option<i64>> {
         let table = state.table(name)?;
         let places = places(state, name, table, &self.columns)?;
+        let of = table.stable.as_deref().unwrap_or(name);
+        let above = Above::of(self.filter, of).map_err(|words| state.invalid(words))?;
         let first = self.builder.rows();
         let mut rest = None;
         for (ts, row) in table.rows_in(state.seen(period)) {
             if self.is_full() {
                 rest = Some(*ts);
                 break;
+            }
+            if above.as_ref().is_some_and(|above| !above.holds(table, row)) {
+                continue;
             }
             let cells: Vec<Value> = places.iter().filter_map(|place| row.get(*place).cloned()).collect();
             self.builder.push_row(&cells).map_err(|bad| state.invalid(format!("table {name:?}: {bad}")))?;

@@ -14,6 +14,7 @@ use super::query::Cursor;
 use super::server::{MemServer, State};
 use super::{MemSink, MemSource};
 use crate::batch::{Block, TableRuns, TagRow};
+use crate::options::RowFilter;
 use crate::port::{PortResult, Rows, Side, Tables};
 use crate::schema::{Column, Stable};
 use crate::time::Period;
@@ -37,7 +38,7 @@ macro_rules! rows {
                 columns: Arc<[Column]>,
                 period: Period,
             ) -> BoxStream<'a, PortResult<Block>> {
-                self.server.read(table, columns, period)
+                self.server.read(table, columns, period, &self.filter)
             }
 
             fn read_many<'a>(
@@ -46,7 +47,7 @@ macro_rules! rows {
                 names: &'a [String],
                 period: Period,
             ) -> BoxStream<'a, PortResult<TableRuns>> {
-                self.server.read_many(stable, names, period)
+                self.server.read_many(stable, (names, period), &self.filter)
             }
 
             fn read_all<'a>(
@@ -54,11 +55,11 @@ macro_rules! rows {
                 stable: &'a Stable,
                 period: Period,
             ) -> BoxStream<'a, PortResult<TableRuns>> {
-                self.server.read_all(stable, period)
+                self.server.read_all(stable, period, &self.filter)
             }
 
             async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {
-                self.server.call(Call::Count, |state| state.count(tables, period)).await
+                self.server.call(Call::Count, |state| state.count(tables, period, &self.filter)).await
             }
 
             async fn count_each(
@@ -66,7 +67,9 @@ macro_rules! rows {
                 tables: Tables<'_>,
                 period: Period,
             ) -> PortResult<BTreeMap<String, u64>> {
-                self.server.call(Call::CountEach, |state| state.count_each(tables, period)).await
+                self.server
+                    .call(Call::CountEach, |state| state.count_each(tables, period, &self.filter))
+                    .await
             }
 
             async fn count_buckets(
@@ -75,7 +78,7 @@ macro_rules! rows {
                 period: Period,
                 bucket: i64,
             ) -> PortResult<BTreeMap<i64, u64>> {
-                let count = |state: &mut State| state.count_buckets(tables, period, bucket);
+                let count = |state: &mut State| state.count_buckets(tables, period, bucket, &self.filter);
                 self.server.call(Call::CountBuckets, count).await
             }
         }
@@ -102,13 +105,14 @@ impl MemServer {
         table: &'a str,
         columns: Arc<[Column]>,
         period: Period,
+        filter: &'a RowFilter,
     ) -> BoxStream<'a, PortResult<Block>> {
         let next_block = move |mut blocks: Flow<i64>| {
             let columns = Arc::clone(&columns);
             async move {
                 blocks.step().await?;
-                let block =
-                    blocks.server.lock().rows_block(table, &columns, period.starting_at(blocks.at))?;
+                let left = period.starting_at(blocks.at);
+                let block = blocks.server.lock().rows_block(table, &columns, left, filter)?;
                 let Some(last) = block.rows().checked_sub(1) else { return blocks.end() };
                 blocks.at = block.timestamp(last).map_or(period.to, |ts| ts.saturating_add(1));
                 Ok(Some((block, blocks)))
@@ -120,8 +124,8 @@ impl MemServer {
     fn read_many<'a>(
         self: &'a Arc<Self>,
         stable: &'a Stable,
-        names: &'a [String],
-        period: Period,
+        (names, period): (&'a [String], Period),
+        filter: &'a RowFilter,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
         let columns: Arc<[Column]> = stable.columns.clone().into();
         let next_block = move |mut blocks: Flow<Cursor>| {
@@ -129,7 +133,8 @@ impl MemServer {
             async move {
                 blocks.step().await?;
                 let order = blocks.server.reading_order(stable, names)?;
-                let (rows, next) = blocks.server.lock().runs_block(&columns, &order, blocks.at, period)?;
+                let at = (blocks.at, period);
+                let (rows, next) = blocks.server.lock().runs_block(&columns, &order, at, filter)?;
                 blocks.at = next;
                 if rows.rows() == 0 { blocks.end() } else { Ok(Some((rows, blocks))) }
             }
@@ -143,6 +148,7 @@ impl MemServer {
         self: &'a Arc<Self>,
         stable: &'a Stable,
         period: Period,
+        filter: &'a RowFilter,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
         let columns: Arc<[Column]> = stable.columns.clone().into();
         let next_block = move |mut blocks: Flow<(Option<Vec<String>>, Cursor)>| {
@@ -153,7 +159,8 @@ impl MemServer {
                     Some(order) => order,
                     None => blocks.server.whole_order(stable)?,
                 };
-                let (rows, next) = blocks.server.lock().runs_block(&columns, &order, blocks.at.1, period)?;
+                let at = (blocks.at.1, period);
+                let (rows, next) = blocks.server.lock().runs_block(&columns, &order, at, filter)?;
                 blocks.at = (Some(order), next);
                 if rows.rows() == 0 { blocks.end() } else { Ok(Some((rows, blocks))) }
             }

@@ -9,6 +9,7 @@ use super::call::Call;
 use super::database::MemDatabase;
 use super::server::{MemServer, State};
 use crate::batch::{Block, TableRuns, TagRow};
+use crate::options::RowFilter;
 use crate::port::{PortResult, Sink};
 use crate::schema::{Column, Database, NormalTable, Stable};
 use crate::time::{Period, Precision};
@@ -22,12 +23,14 @@ const NAME: &str = "target";
 #[derive(Debug, Clone)]
 pub struct MemSink {
     pub(super) server: Arc<MemServer>,
+    /// Which rows are read and counted.
+    pub(super) filter: RowFilter,
 }
 
 impl MemSink {
     /// A sink that writes to this server.
     pub fn new(server: Arc<MemServer>) -> Self {
-        Self { server }
+        Self { server, filter: RowFilter::default() }
     }
 }
 
@@ -173,6 +176,10 @@ impl Sink for MemSink {
             Ok(())
         };
         self.server.call(Call::SetTags, set).await
+    }
+
+    fn narrowed(&self, conditions: &RowFilter) -> Option<Arc<dyn Sink>> {
+        Some(Arc::new(Self { filter: conditions.clone(), ..self.clone() }))
     }
 
     async fn delete(&self, table: &str, period: Period) -> PortResult<()> {

@@ -11,6 +11,7 @@ use super::database::sum_extents;
 use super::rows::Flow;
 use super::server::MemServer;
 use crate::batch::TagRow;
+use crate::options::RowFilter;
 use crate::port::{PortResult, Source, Subtable, Tables};
 use crate::schema::{Census, Database, Extent, NormalTable, Stable};
 
@@ -21,12 +22,14 @@ const VERSION: &str = "2.6.0.34";
 #[derive(Debug, Clone)]
 pub struct MemSource {
     pub(super) server: Arc<MemServer>,
+    /// Which rows are read and counted.
+    pub(super) filter: RowFilter,
 }
 
 impl MemSource {
     /// A source that reads this server.
     pub fn new(server: Arc<MemServer>) -> Self {
-        Self { server }
+        Self { server, filter: RowFilter::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use tdferry_common::spec::TaskName;
 use tdferry_common::task::{Control, TaskEvent, TaskState};
 use tdferry_proto::status::ApiError;
 
-use super::{Kept, no_such};
+use super::no_such;
 use crate::phases;
 use crate::planner::compare;
 use crate::shared::Core;
@@ -38,7 +38,6 @@ pub(crate) async fn set_control(core: &Core, task: &TaskName, control: Control) 
 pub(crate) async fn repair(core: &Core, task: &TaskName, extra: Extra) -> Result<(), ApiError> {
     for _ in 0..REPAIR_TRIES {
         let record = core.store.read_task(task).await?.ok_or_else(|| no_such(task))?;
-        check_extra(&record.spec, extra)?;
         let state = &record.state.value;
         let TaskState::Differs { round, .. } = state else {
             let name = state.name();
@@ -57,19 +56,6 @@ pub(crate) async fn repair(core: &Core, task: &TaskName, extra: Extra) -> Result
         }
     }
     Err(ApiError::Conflict(format!("somebody else changes task {task} all the time; try again")))
-}
-
-/// A task that takes only some rows cannot tell the others from those that the source does not have.
-fn check_extra(stored: &str, extra: Extra) -> Result<(), ApiError> {
-    let chooses = !Kept::open(stored)?.spec()?.options.row_filter.is_empty();
-    if extra == Extra::Deleted && chooses {
-        return Err(ApiError::Conflict(
-            "the task takes rows by a condition (`where`), so that rows it left out would be deleted as if the source \
-             did not have them; repair it without deleting"
-                .into(),
-        ));
-    }
-    Ok(())
 }
 
 /// Ends a task for good; what is in flight is fenced at once.
@@ -101,32 +87,5 @@ pub(crate) async fn retry(core: &Core, task: &TaskName, only: Option<&ShardId>) 
             tracing::info!(%task, shards = opened, "failed shards opened again");
             Ok(u32::try_from(opened).unwrap_or(u32::MAX))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use tdferry_common::options::OptionValue;
-    use tdferry_common::spec::{Spec, TaskKind};
-
-    use super::*;
-
-    fn stored(options: &[(&str, &str)]) -> String {
-        let options: BTreeMap<_, _> =
-            options.iter().map(|(key, value)| ((*key).to_owned(), OptionValue::text(*value))).collect();
-        let (from, to) = ("taos+ws://old:6041/source", "taos+ws://new:6041/target");
-        let spec = Spec::build("t", TaskKind::TDengine2, from, to, &options).unwrap().to_json().unwrap();
-        Kept::new(&spec, 0).unwrap().seal().unwrap()
-    }
-
-    #[test]
-    fn nothing_is_deleted_for_a_task_that_leaves_rows_out_by_a_condition() {
-        let (all, some) = (stored(&[]), stored(&[("where", "voltage > 200")]));
-        assert_eq!(check_extra(&all, Extra::Deleted), Ok(()));
-        assert_eq!(check_extra(&some, Extra::Kept), Ok(()));
-        let refused = check_extra(&some, Extra::Deleted).unwrap_err().to_string();
-        assert!(refused.contains("`where`"), "{refused}");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tdferry_common::lease::HeldLease;
+use tdferry_common::options::RowFilter;
 use tdferry_common::port::{PortError, PortResult, Side, Sink, Source};
 use tdferry_common::retry::Backoff;
 use tdferry_common::shard::Shard;
@@ -100,6 +101,13 @@ impl Attempt {
     pub(crate) async fn target(&self) -> Worked<Arc<dyn Sink>> {
         let connector = self.session.connector.as_ref();
         self.ask("opening the sink", Side::Sink, || connector.sink(&self.spec)).await
+    }
+
+    /// The sink under the source's names, of which only rows are read and counted that these conditions take.
+    pub(crate) async fn narrowed(&self, stable: &str, conditions: &RowFilter) -> Worked<Arc<dyn Sink>> {
+        let connector = self.session.connector.as_ref();
+        let open = || mapping::narrowed(connector, &self.spec, stable, conditions);
+        self.ask("opening the sink", Side::Sink, open).await
     }
 
     /// What the target calls what the source has.

@@ -3,6 +3,7 @@
 //! The source's names are the identity of everything, in the plan, in logs and in errors. They become the target's at
 //! the sink's edge: [`mod@sink`] does that for whole ports, so that no work knows of it but by asking here for a name.
 
+mod condition;
 mod moments;
 mod names;
 mod open;
@@ -22,8 +23,9 @@ use tdferry_common::options::{Act, Named, OnBadName, Options, Renamed};
 use tdferry_common::schema::{Column, DataType, NormalTable, Stable};
 use tdferry_common::spec::Spec;
 
+use condition::Known;
 pub(crate) use names::{BadName, Targets, Unfit, taken_twice};
-pub(crate) use open::{sink, source};
+pub(crate) use open::{narrowed, sink, source};
 
 /// An added tag has room for so many bytes at least, so that tasks with other values may share a stable.
 const ADDED_TAG_BYTES: usize = 64;
@@ -86,6 +88,21 @@ impl Mapping {
     pub(crate) fn columns(&self, table: &str, columns: &[Column]) -> Vec<Column> {
         let one = |column: &Column| Column { name: self.column(table, &column.name), ..column.clone() };
         columns.iter().map(one).collect()
+    }
+
+    /// The condition on the rows of this stable or normal table, in the names of its columns and tags at the target;
+    /// nothing where all are taken, and a reason where it cannot be said so.
+    pub(crate) fn condition<'a>(
+        &self,
+        table: &str,
+        columns: impl Iterator<Item = &'a Column>,
+    ) -> Result<Option<String>, String> {
+        let Some(condition) = self.options.row_filter.of(table) else { return Ok(None) };
+        let mut known = Known::new(columns.map(|column| (column, self.column(table, &column.name))));
+        let renames = |act: &Act| matches!(act, Act::Rename { of: Renamed::Tables | Renamed::Subtables, .. });
+        known.renames_tables = self.options.transforms.acts().any(renames) || self.options.dots.is_some();
+        known.changes_time = self.options.precision.is_some();
+        known.said(condition).map(Some)
     }
 
     /// A stable as the target has it, with the tags that are added.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use tdferry_common::options::Names;
-use tdferry_common::port::{Connector, PortResult, Sink, Source};
+use tdferry_common::options::{Names, RowFilter};
+use tdferry_common::port::{Connector, PortError, PortResult, Side, Sink, Source};
 use tdferry_common::spec::Spec;
 
 use super::Mapping;
@@ -33,12 +33,29 @@ pub(crate) async fn source(
 
 /// The sink. Tables that are asked for by themselves are subtables of one stable; normal tables where it is empty.
 pub(crate) async fn sink(connector: &dyn Connector, spec: &Spec, stable: &str) -> PortResult<Arc<dyn Sink>> {
-    let (mut sink, mapping) = (connector.sink(spec).await?, Mapping::of(spec));
+    Ok(under(connector.sink(spec).await?, spec, stable))
+}
+
+/// The sink of which only those rows are read and counted for which these conditions hold, in the target's names.
+pub(crate) async fn narrowed(
+    connector: &dyn Connector,
+    spec: &Spec,
+    stable: &str,
+    conditions: &RowFilter,
+) -> PortResult<Arc<dyn Sink>> {
+    let cannot = || PortError::Invalid { side: Side::Sink, message: "it takes no conditions on rows".into() };
+    let narrowed = connector.sink(spec).await?.narrowed(conditions).ok_or_else(cannot)?;
+    Ok(under(narrowed, spec, stable))
+}
+
+/// A sink under the source's names, without tables whose names it cannot have.
+fn under(mut sink: Arc<dyn Sink>, spec: &Spec, stable: &str) -> Arc<dyn Sink> {
+    let mapping = Mapping::of(spec);
     if !mapping.is_plain() {
         sink = Arc::new(MappedSink::new(sink, mapping.clone(), stable));
     }
     if mapping.rejects_bad_names() {
         sink = Arc::new(RefusingSink::new(sink, mapping, stable));
     }
-    Ok(sink)
+    sink
 }

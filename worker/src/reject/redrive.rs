@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tdferry_common::options::OnBadName;
 use tdferry_common::port::{Connector, PortError, PortResult, RefusedRow, Side, Sink};
 use tdferry_common::spec::Spec;
 
@@ -84,7 +85,9 @@ impl Again<'_> {
         if let Some(sink) = self.sinks.get(&key) {
             return Ok(Arc::clone(sink));
         }
-        let spec = Spec { from: self.spec.from.clone().with_database(&of.database), ..self.spec.clone() };
+        let mut spec = Spec { from: self.spec.from.clone().with_database(&of.database), ..self.spec.clone() };
+        // a name that the target does not take is a reason to keep rows on, not to stop
+        spec.options.on_bad_name = OnBadName::Reject;
         let sink = mapping::sink(self.connector, &spec, &of.stable).await?;
         self.sinks.insert(key, Arc::clone(&sink));
         Ok(sink)

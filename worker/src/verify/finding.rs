@@ -85,8 +85,9 @@ impl Findings {
 impl Visit for Findings {
     async fn found(&mut self, found: Found<'_>) -> Worked<()> {
         match found {
-            Found::Extra { table, period, rows } => {
-                self.of_table(table).extra.add(rows, Some(period.from));
+            Found::Extra { table, times } => {
+                let rows = u64::try_from(times.len()).unwrap_or(u64::MAX);
+                self.of_table(table).extra.add(rows, times.first().copied());
             }
             Found::Source { table, block, missing, changed } => {
                 let first = |row: Option<&usize>| row.and_then(|row| block.timestamp(*row));

@@ -8,10 +8,9 @@ use tdferry_common::batch::Block;
 use tdferry_common::digest::RowSum;
 use tdferry_common::port::Side;
 use tdferry_common::shard::Extra;
-use tdferry_common::time::Period;
 
 use super::merge::Found;
-use super::{Compare, Visit};
+use super::{Compare, Visit, exact};
 use crate::copy::{Piece, Writer};
 use crate::lease::{Attempt, Worked};
 
@@ -46,16 +45,14 @@ impl<'a> Healer<'a> {
     }
 
     /// Deletes only where the source counts nothing: a read of it may have ended early.
-    async fn delete(&self, table: &str, period: Period) -> Worked<()> {
+    async fn delete(&self, table: &str, times: &[i64]) -> Worked<()> {
+        let Some(period) = exact::span(times) else { return Ok(()) };
         let counted = self.compare.count(Side::Source, table, period).await?;
         if counted > 0 {
             tracing::warn!(table, %period, counted, "the source has rows where it answered none; none is deleted");
             return Ok(());
         }
-        self.attempt.session.writable().await;
-        let sink = &self.compare.sink;
-        let delete = || sink.delete(table, period);
-        self.attempt.ask("deleting rows that the source does not have", Side::Sink, delete).await
+        exact::delete(&self.attempt, self.compare.sink.as_ref(), table, times).await
     }
 }
 
@@ -69,9 +66,7 @@ impl Visit for Healer<'_> {
                 rows.extend(changed.into_iter().map(|(row, _)| row));
                 self.write(table, block, &mut rows).await
             }
-            Found::Extra { table, period, .. } if self.extra == Extra::Deleted => {
-                self.delete(table, period).await
-            }
+            Found::Extra { table, times } if self.extra == Extra::Deleted => self.delete(table, &times).await,
             Found::Extra { .. } => Ok(()),
         }
     }

@@ -2,14 +2,13 @@
 
 use tdferry_common::batch::Block;
 use tdferry_common::shard::Differing;
-use tdferry_common::time::Period;
 
 use super::Visit;
 use super::cursor::{At, Cursor};
 use crate::lease::Worked;
 
 /// Rows of the target alone are told together up to this many, so that they are never held without bound.
-const MOST_EXTRA: u64 = 4_096;
+const MOST_EXTRA: usize = 4_096;
 
 /// What differs in a stretch of one table.
 pub(super) enum Found<'a> {
@@ -21,8 +20,8 @@ pub(super) enum Found<'a> {
         /// Each with the columns that differ.
         changed: Vec<(usize, Vec<usize>)>,
     },
-    /// So many rows of the target with none of the source between them.
-    Extra { table: &'a str, period: Period, rows: u64 },
+    /// Rows of the target at these moments, with none of the source between them.
+    Extra { table: &'a str, times: Vec<i64> },
 }
 
 /// Differences that were seen and not told yet.
@@ -30,7 +29,7 @@ pub(super) enum Found<'a> {
 struct Seen {
     missing: Vec<usize>,
     changed: Vec<(usize, Vec<usize>)>,
-    extra: Option<(Period, u64)>,
+    extra: Vec<i64>,
     differing: Differing,
 }
 
@@ -88,13 +87,11 @@ impl Seen {
 
     fn add_extra(&mut self, ts: i64) {
         self.differing.extra += 1;
-        let (period, rows) = self.extra.get_or_insert((Period { from: ts, to: ts }, 0));
-        *rows += 1;
-        period.to = ts.saturating_add(1);
+        self.extra.push(ts);
     }
 
     fn extra_is_full(&self) -> bool {
-        self.extra.is_some_and(|(_, rows)| rows >= MOST_EXTRA)
+        self.extra.len() >= MOST_EXTRA
     }
 
     async fn tell_source(&mut self, table: &str, block: Option<&Block>, visit: &mut dyn Visit) -> Worked<()> {
@@ -104,7 +101,7 @@ impl Seen {
     }
 
     async fn tell_extra(&mut self, table: &str, visit: &mut dyn Visit) -> Worked<()> {
-        let Some((period, rows)) = self.extra.take() else { return Ok(()) };
-        visit.found(Found::Extra { table, period, rows }).await
+        let times = std::mem::take(&mut self.extra);
+        if times.is_empty() { Ok(()) } else { visit.found(Found::Extra { table, times }).await }
     }
 }

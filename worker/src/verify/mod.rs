@@ -4,6 +4,7 @@
 //! every difference is found to its row, in one pass; repair is the same pass with a writer at its end.
 
 mod cursor;
+mod exact;
 mod finding;
 mod heal;
 mod merge;
@@ -17,9 +18,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tdferry_common::digest::RowSum;
-use tdferry_common::options::Mode;
+use tdferry_common::options::{Mode, RowFilter};
 use tdferry_common::port::{PortError, Rows, Side, Sink, Source, Tables};
-use tdferry_common::schema::{NormalTable, Stable};
+use tdferry_common::schema::{Column, NormalTable, Stable};
 use tdferry_common::shard::{Density, Differing, Extra};
 use tdferry_common::time::Period;
 
@@ -43,7 +44,10 @@ const READS: u32 = 3;
 struct Compare {
     attempt: Arc<Attempt>,
     source: Arc<dyn Source>,
+    /// What is written to.
     sink: Arc<dyn Sink>,
+    /// What is read of it: the rows that the task's condition takes, all where there is none.
+    target: Arc<dyn Sink>,
     layout: Layout,
     /// Normal tables that the target does not have.
     lacking: BTreeSet<String>,
@@ -158,7 +162,11 @@ impl Compare {
         let structures = &attempt.session.structures;
         let (layout, lacking) =
             structures.layout_to_compare(&attempt, source.as_ref(), sink.as_ref()).await?;
-        Ok(Self { attempt, source, sink, layout, lacking, sums: true })
+        let target = match conditions(&attempt, &layout)? {
+            taken if taken.is_empty() => Arc::clone(&sink),
+            taken => attempt.narrowed(&attempt.claimed.stable, &taken).await?,
+        };
+        Ok(Self { attempt, source, sink, target, layout, lacking, sums: true })
     }
 
     /// Reads the target alone: whether its sum is that of what was written. A table that is not there is not as written,
@@ -200,7 +208,7 @@ impl Compare {
     fn rows(&self, side: Side) -> &dyn Rows {
         match side {
             Side::Source => self.source.as_ref(),
-            Side::Sink => self.sink.as_ref(),
+            Side::Sink => self.target.as_ref(),
         }
     }
 
@@ -342,6 +350,30 @@ impl Compare {
         match &self.layout {
             Layout::Stable { stable, .. } => Some(stable),
             Layout::Normal(_) => None,
+        }
+    }
+}
+
+/// The conditions of the task on the shard's tables, as the target is asked.
+fn conditions(attempt: &Attempt, layout: &Layout) -> Worked<RowFilter> {
+    let mapping = attempt.mapping();
+    let refused = |why: String| {
+        Ended::Failed(format!(
+            "option `where`: the target cannot be compared under the condition: {why}; create the task with another one"
+        ))
+    };
+    match layout {
+        Layout::Stable { stable, .. } => {
+            let columns = stable.columns.iter().chain(&stable.tags);
+            let condition = mapping.condition(&stable.name, columns).map_err(refused)?;
+            Ok(condition.map_or_else(RowFilter::default, |sql| RowFilter::for_all(&sql)))
+        }
+        Layout::Normal(tables) => {
+            let one = |(name, columns): (&String, &Arc<[Column]>)| {
+                let condition = mapping.condition(name, columns.iter()).map_err(refused);
+                condition.map(|sql| sql.map(|sql| (mapping.table("", name), sql))).transpose()
+            };
+            Ok(RowFilter::for_tables(tables.iter().filter_map(one).collect::<Worked<Vec<_>>>()?))
         }
     }
 }

@@ -8,17 +8,19 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use tdferry_common::batch::TagRow;
+use tdferry_common::options::RowFilter;
 use tdferry_common::port::{PortError, PortResult, Side, Sink, Source, Tables};
-use tdferry_common::schema::Stable;
+use tdferry_common::schema::{Column, Stable};
 use tdferry_common::shard::{Differing, Extra};
 use tdferry_common::time::Period;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::cursor::Cursor;
 use super::finding::Findings;
-use super::Since;
+use super::{Since, exact};
 use crate::edges;
 use crate::filter::Filter;
-use crate::lease::{Attempt, Finish, Worked};
+use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::mapping::Mapping;
 
 /// Tables whose rows are counted with one question.
@@ -72,6 +74,8 @@ struct Found {
     /// What the source might call it; none where that cannot be told.
     names: Vec<String>,
     rows: u64,
+    /// What its rows are counted in, and the time of each; `None` where all of them count.
+    taken: Option<(Arc<dyn Sink>, Column)>,
 }
 
 impl<'a> Look<'a> {
@@ -95,7 +99,7 @@ impl<'a> Look<'a> {
                 self.attempt.list("listing subtables", Side::Source, || self.known(&stable.name)).await?;
             let more = || self.more(stable, &target, &names, filter.clone());
             let more = self.attempt.list("listing the target's subtables", Side::Sink, more).await?;
-            all.extend(self.with_rows(&target.name, more).await?);
+            all.extend(self.with_rows(stable, &target, more).await?);
             // that it moves shows that it is not stuck
             let seen = u64::try_from(names.len()).unwrap_or(u64::MAX);
             self.attempt.ledger.advance(|_, totals| totals.tables = totals.tables.saturating_add(seen));
@@ -148,28 +152,42 @@ impl<'a> Look<'a> {
             // which of the tables are picked goes by names that cannot be told
             None => !filter.picks_tables(),
         };
-        ours.then(|| Found { table: row.name, names: names.unwrap_or_default(), rows: 0 })
+        let names = names.unwrap_or_default();
+        ours.then(|| Found { table: row.name, names, rows: 0, taken: None })
     }
 
     /// Those that hold rows of the period.
-    async fn with_rows(&self, stable: &str, found: Vec<Found>) -> Worked<Vec<Found>> {
+    async fn with_rows(&self, stable: &Stable, target: &Stable, found: Vec<Found>) -> Worked<Vec<Found>> {
+        let narrowed = self.narrowed(stable)?;
+        let taken = narrowed.zip(target.columns.first().cloned());
+        let sink = taken.as_ref().map_or(&self.sink, |(sink, _)| sink);
         let mut all = Vec::new();
         let mut rest = found.into_iter().peekable();
         while rest.peek().is_some() {
             let some: Vec<Found> = rest.by_ref().take(COUNTED).collect();
             let names: Vec<String> = some.iter().map(|found| found.table.clone()).collect();
-            let tables = Tables::Of { stable, names: &names };
-            let count = || self.sink.count_each(tables, self.period);
+            let tables = Tables::Of { stable: &target.name, names: &names };
+            let count = || sink.count_each(tables, self.period);
             let counted = if self.period.is_empty() {
                 Default::default()
             } else {
                 self.attempt.ask("counting rows of extra tables", Side::Sink, count).await?
             };
-            let rows =
-                |found: Found| Found { rows: counted.get(&found.table).copied().unwrap_or(0), ..found };
+            let rows = |found: Found| {
+                let rows = counted.get(&found.table).copied().unwrap_or(0);
+                Found { rows, taken: taken.clone(), ..found }
+            };
             all.extend(some.into_iter().map(rows).filter(|found| found.rows > 0));
         }
         Ok(all)
+    }
+
+    /// The target under the task's condition on rows of this stable; `None` where there is none.
+    fn narrowed(&self, stable: &Stable) -> Worked<Option<Arc<dyn Sink>>> {
+        let columns = stable.columns.iter().chain(&stable.tags);
+        let condition = self.mapping.condition(&stable.name, columns);
+        let condition = condition.map_err(|why| Ended::Failed(format!("option `where`: {why}")))?;
+        Ok(condition.and_then(|sql| self.sink.narrowed(&RowFilter::for_all(&sql))))
     }
 
     async fn delete(&self, found: &Found) -> Worked<()> {
@@ -186,8 +204,18 @@ impl<'a> Look<'a> {
                 return Ok(());
             }
         }
-        attempt.session.writable().await;
         tracing::warn!(table = found.table, rows = found.rows, "deleting the rows of an extra table");
+        if let Some((taken, time)) = &found.taken {
+            let columns = Arc::from([time.clone()]);
+            let mut rows = Cursor::new(attempt, taken.as_ref(), &found.table, columns, *period);
+            while rows.next_block().await? {
+                let block = rows.block().map_or(0..0, |block| 0..block.rows());
+                let times: Vec<i64> = block.filter_map(|row| rows.block()?.timestamp(row)).collect();
+                exact::delete(attempt, sink.as_ref(), &found.table, &times).await?;
+            }
+            return Ok(());
+        }
+        attempt.session.writable().await;
         let delete = || sink.delete(&found.table, *period);
         attempt.ask("deleting the rows of an extra table", Side::Sink, delete).await
     }

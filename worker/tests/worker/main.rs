@@ -3,11 +3,13 @@
 
 mod any_database;
 mod check;
+mod conditions;
 mod coordinator;
 mod copying;
 mod creating;
 mod cutting;
 mod ending;
+mod extra_tables;
 mod faults;
 mod leases;
 mod policies;
