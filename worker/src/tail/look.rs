@@ -29,11 +29,16 @@ impl Tail {
     /// Looks at whatever is due.
     pub(super) async fn look(&mut self) -> Worked<()> {
         let now = Instant::now();
+        if self.is_gone {
+            return Ok(());
+        }
         if now >= self.looks.clock {
             self.looks.clock = now + self.attempt.session.timing.heartbeat;
             self.clock.set(&self.attempt, self.source.as_ref()).await?;
+            self.clock.tell_skew();
             self.newest().await?;
         }
+        self.once_more().await?;
         if now >= self.looks.structure {
             self.looks.structure = now + self.options().schema_polling_interval;
             self.structure().await?;
