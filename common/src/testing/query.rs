@@ -72,7 +72,9 @@ impl State {
                 let rows = self.database()?.subtables_of(name).map(|(_, table)| count(table)).sum();
                 BTreeMap::from([(name.to_owned(), rows)])
             }
-            _ => self.selected(tables)?.into_iter().map(|(name, table)| (name.clone(), count(table))).collect(),
+            _ => {
+                self.selected(tables)?.into_iter().map(|(name, table)| (name.clone(), count(table))).collect()
+            }
         };
         counts.retain(|_, rows| *rows > 0);
         Ok(counts)

@@ -77,7 +77,9 @@ type Grown = (GroupId, Vec<u8>, Vec<Shard>);
 fn copied(stable: &str, asked: &GrowAsked, shards: &[StoredShard]) -> Result<Vec<Grown>, StoreError> {
     let watermark = asked.checkpoint.offset.next;
     let period = Period { from: asked.from.min(watermark), to: watermark };
-    let grown = |(names, id)| packed(stable, names).map(|(packed, range)| (id, packed, vec![copy(id, range, period)]));
+    let grown = |(names, id)| {
+        packed(stable, names).map(|(packed, range)| (id, packed, vec![copy(id, range, period)]))
+    };
     chunks(&asked.names).into_iter().zip(next_ids(shards)).map(grown).collect()
 }
 
@@ -92,7 +94,9 @@ fn followed(
     let from = tail.shard.period.from;
     let mut ids = next_ids(shards);
     if !stable.is_empty() {
-        let grown = |id| packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, from)]));
+        let grown = |id| {
+            packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, from)]))
+        };
         return ids.next().map(grown).into_iter().collect();
     }
     let period = Period { from: asked.from.min(from), to: from };

@@ -36,7 +36,10 @@ impl Tail {
         let behind = self.precision.units(interval * LOOKS_BEHIND + self.options().interval);
         let from = self.watermark.saturating_sub(behind).max(self.attempt.shard().period.from);
         let taken = self.take(Period { from, to: self.watermark }).await?;
-        tracing::info!(rows = taken.read, "the source's structure changed; what was read since is read once more");
+        tracing::info!(
+            rows = taken.read,
+            "the source's structure changed; what was read since is read once more"
+        );
         Ok(())
     }
 

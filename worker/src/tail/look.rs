@@ -50,7 +50,7 @@ impl Tail {
     }
 
     /// Tells the source's newest row, which is what the watermark is behind.
-    async fn newest(&self) -> Worked<()> {
+    pub(super) async fn newest(&self) -> Worked<Option<i64>> {
         let Self { attempt, source, .. } = self;
         let stable = attempt.claimed.stable.as_str();
         let ask = |tables| async move {
@@ -66,7 +66,7 @@ impl Tail {
             ask(Tables::All { stable }).await?
         };
         attempt.ledger.advance(|_, totals| totals.newest = newest.or(totals.newest));
-        Ok(())
+        Ok(newest)
     }
 
     /// Meets what is new. A stable that has as many subtables as are known is listed only now and then.

@@ -8,6 +8,7 @@ mod audit;
 mod change;
 mod clock;
 mod database;
+mod ending;
 mod known;
 mod look;
 mod meet;
@@ -53,6 +54,8 @@ struct Tail {
     is_live: bool,
     /// The source has no such stable at this moment.
     is_gone: bool,
+    /// That the source is still written to behind the end was told.
+    is_told: bool,
     handover: Option<Handover>,
 }
 
@@ -88,6 +91,9 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
         tail.look().await?;
         let next = Instant::now() + tail.options().interval;
         if tail.poll().await? {
+            if tail.is_at_its_end() && tail.end().await? {
+                return Ok(Finish::Commit);
+            }
             // what is due is done piece by piece while there is time: rows of now come first
             while !tail.is_gone && tail.audits.has_work() && Instant::now() < next {
                 tail.attempt.go_on()?;
@@ -124,6 +130,7 @@ impl Tail {
             audits: Audits::new(&attempt.spec.options, precision),
             is_live: false,
             is_gone: false,
+            is_told: false,
             handover: Handover::of(&attempt, precision),
             attempt,
         })
@@ -136,7 +143,7 @@ impl Tail {
     /// Reads the next period up to a little before now; whether that was all there is.
     async fn poll(&mut self) -> Worked<bool> {
         let until = self.clock.now().saturating_sub(self.precision.units(self.options().excursion));
-        let until = until.min(self.attempt.shard().period.to);
+        let until = until.min(self.attempt.ends_at());
         if until <= self.watermark {
             return Ok(true);
         }
