@@ -131,7 +131,10 @@ impl State {
         let mut page = Page::new(self, columns)?;
         let mut at = from;
         while let Some(name) = names.get(at.table) {
-            at = match page.take(self, name, period.starting_at(at.next))? {
+            // one that was dropped since the names were listed has no rows any more
+            let is_there = self.database()?.tables.contains_key(name);
+            let rest = if is_there { page.take(self, name, period.starting_at(at.next))? } else { None };
+            at = match rest {
                 Some(next) => Cursor { table: at.table, next },
                 None => Cursor { table: at.table + 1, next: period.from },
             };

@@ -11,6 +11,8 @@ mod sink;
 mod source;
 
 #[cfg(test)]
+mod at_once;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
