@@ -109,7 +109,7 @@ impl MemDatabase {
 
 impl MemTable {
     /// Its rows in a period.
-    pub fn rows_in(&self, period: Period) -> impl Iterator<Item = (&i64, &Vec<Value>)> {
+    pub fn rows_in(&self, period: Period) -> impl DoubleEndedIterator<Item = (&i64, &Vec<Value>)> {
         // An inverted range would panic; an empty period has no rows.
         let to = period.to.max(period.from);
         self.rows.range(period.from..to)

@@ -80,7 +80,7 @@ impl State {
     }
 
     pub(super) fn newest(&self, tables: Tables<'_>) -> PortResult<Option<i64>> {
-        let last = |(_, table): (_, &MemTable)| table.rows_in(self.limits.keep).map(|(ts, _)| *ts).last();
+        let last = |(_, table): (_, &MemTable)| Some(*table.rows_in(self.limits.keep).next_back()?.0);
         Ok(self.selected(tables)?.into_iter().filter_map(last).max())
     }
 
