@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tdferry_common::port::{Side, Sink, Source};
 use tdferry_common::schema::{Column, Database, NormalTable, Stable};
+use tdferry_common::shard::ShardKind;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -177,7 +178,9 @@ impl Structures {
         let known = self.normal(attempt, source).await?;
         let names = attempt.claimed.shard_names();
         let tables: Vec<_> = names.iter().filter_map(|name| known.get(name)).collect();
-        if let Some(gone) = names.iter().find(|name| !known.contains_key(*name)) {
+        // what is followed and dropped is not followed any more; what is to be copied was promised
+        let follows = attempt.shard().kind == ShardKind::Tail;
+        if let Some(gone) = names.iter().find(|name| !follows && !known.contains_key(*name)) {
             self.forget(attempt);
             return Err(Ended::Failed(format!(
                 "the source has no normal table `{gone}` any more; create the task again without it"

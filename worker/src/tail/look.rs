@@ -1,6 +1,6 @@
 //! What a tail looks at besides rows, each at its own pace: new subtables, the source's clock, its newest row.
 
-use tdferry_common::port::{Side, Tables};
+use tdferry_common::port::{PortError, PortResult, Side, Tables};
 use tokio::time::Instant;
 
 use super::Tail;
@@ -45,11 +45,11 @@ impl Tail {
     }
 
     /// Tells the source's newest row, which is what the watermark is behind.
-    async fn newest(&self) -> Worked<()> {
-        let Self { attempt, source, .. } = self;
+    async fn newest(&mut self) -> Worked<()> {
+        let Self { attempt, source, watermark, .. } = &*self;
         let stable = attempt.claimed.stable.as_str();
         let ask = |tables| async move {
-            attempt.ask("asking for the newest row", Side::Source, || source.newest(tables)).await
+            attempt.ask("asking for the newest row", Side::Source, || if_there(source.newest(tables))).await
         };
         let newest = if stable.is_empty() {
             let mut newest = None;
@@ -60,7 +60,12 @@ impl Tail {
         } else {
             ask(Tables::All { stable }).await?
         };
-        attempt.ledger.advance(|_, totals| totals.newest = newest.or(totals.newest));
+        // and where it stands: else silence would cost a commit of its own
+        attempt.ledger.advance(|offset, totals| {
+            offset.next = offset.next.max(*watermark);
+            totals.newest = newest.or(totals.newest);
+        });
+        self.entered = Instant::now();
         Ok(())
     }
 
@@ -75,5 +80,13 @@ impl Tail {
             self.meet_all().await?;
         }
         Ok(())
+    }
+}
+
+/// What is asked of something that may have been dropped: then there is nothing of it.
+pub(super) async fn if_there<T: Default>(answer: impl Future<Output = PortResult<T>>) -> PortResult<T> {
+    match answer.await {
+        Err(PortError::Missing { .. }) => Ok(T::default()),
+        answer => answer,
     }
 }
