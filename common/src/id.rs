@@ -145,6 +145,11 @@ impl ShardId {
         Self(format!("copy-{group}-{n:04x}"))
     }
 
+    /// The tail of the whole database: it follows what stables and normal tables there are.
+    pub fn database_tail() -> Self {
+        Self("tail".into())
+    }
+
     /// The tail of a group.
     pub fn tail(group: GroupId) -> Self {
         Self(format!("tail-{group}"))

@@ -25,21 +25,32 @@ const STATEMENTS: usize = 8;
 pub(crate) async fn run(attempt: &Attempt) -> Worked<Finish> {
     let (source, sink) = (attempt.source().await?, attempt.sink().await?);
     let selection = select(attempt, source.as_ref()).await?;
-    let Options { mode, schema, .. } = attempt.spec.options;
-    if mode != Mode::Verify && schema != SchemaMode::None {
-        create_database(attempt, source.as_ref(), sink.as_ref()).await?;
-        create_tables(attempt, sink.as_ref(), &selection).await?;
-    }
-    if mode != Mode::Verify && attempt.spec.options.on_missing_column == OnMissingColumn::Widen {
-        add_columns(attempt, sink.as_ref(), &selection).await?;
-    }
-    hold(attempt, source.as_ref(), sink.as_ref(), &selection).await?;
+    create(attempt, source.as_ref(), sink.as_ref(), &selection).await?;
     let end = attempt.shard().end();
     attempt.ledger.advance(|offset, _| *offset = end);
     Ok(Finish::Commit)
 }
 
-async fn select(attempt: &Attempt, source: &dyn Source) -> Worked<Selection> {
+/// Creates what is missing of a selection, as far as the task creates anything, and holds all of it against the target.
+pub(crate) async fn create(
+    attempt: &Attempt,
+    source: &dyn Source,
+    sink: &dyn Sink,
+    selection: &Selection,
+) -> Worked<()> {
+    let Options { mode, schema, .. } = attempt.spec.options;
+    if mode != Mode::Verify && schema != SchemaMode::None {
+        create_database(attempt, source, sink).await?;
+        create_tables(attempt, sink, selection).await?;
+    }
+    if mode != Mode::Verify && attempt.spec.options.on_missing_column == OnMissingColumn::Widen {
+        add_columns(attempt, sink, selection).await?;
+    }
+    hold(attempt, source, sink, selection).await
+}
+
+/// What the task takes of the source.
+pub(crate) async fn select(attempt: &Attempt, source: &dyn Source) -> Worked<Selection> {
     let question = || async {
         let mut filter = Filter::new(&attempt.spec.options);
         selection::select(source, &attempt.spec, &mut filter, Listing::IfPicked).await

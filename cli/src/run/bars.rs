@@ -8,6 +8,7 @@ use tdferry_proto::v1;
 use tokio::time::Instant;
 
 use crate::output::{self, bytes, count, duration};
+use crate::task::lag;
 
 /// Where nobody watches, a line this often says that it lives.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -73,6 +74,9 @@ fn line(task: &v1::TaskView) -> String {
         ));
         parts.push(format!("{:.0} rows/s", progress.rows_per_second));
         parts.push(format!("{}/s", bytes(progress.bytes_per_second)));
+    }
+    if task.tails > 0 && task.phase == "live" {
+        parts.push(format!("lag {}", lag(task)));
     }
     if let Some(eta) = progress.eta_seconds.filter(|_| !task.terminal) {
         parts.push(format!("eta {}", duration(eta)));

@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 pub(crate) use repair::{RepairArgs, repair};
-pub(crate) use view::{describe, differing_json, view_json};
+pub(crate) use view::{describe, differing_json, lag, view_json};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;

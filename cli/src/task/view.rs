@@ -1,6 +1,7 @@
 //! A task as people and scripts see it.
 
 use serde_json::{Value as Json, json};
+use tdferry_common::time::show_millis;
 use tdferry_proto::v1;
 
 use crate::exit::Exit;
@@ -64,6 +65,15 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
     if progress.rows_verified > 0 {
         line("verified", format!("{} rows of the target read back", count(progress.rows_verified)));
     }
+    if task.tails > 0 {
+        line("lag", lag(task));
+        for tail in task.lags.iter().filter(|tail| tail.behind_seconds > 0.0) {
+            line("behind", tail_line(tail));
+        }
+    }
+    if totals.late > 0 {
+        line("late", format!("{} rows came late, were found and copied", count(totals.late)));
+    }
     line("bytes", bytes(precise(totals.bytes)));
     let (done, failed) = (progress.shards_done, progress.shards_failed);
     let leased = progress.shards_leased;
@@ -89,6 +99,21 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
     lines.join("\n")
 }
 
+/// How far a task that follows its source is behind it.
+pub(crate) fn lag(task: &v1::TaskView) -> String {
+    let worst = task.lags.first().map_or(0.0, |tail| tail.behind_seconds);
+    let (live, tails) = (count(task.tails_live), count(task.tails));
+    let behind = if worst > 0.0 { format!("{worst:.1} s behind") } else { "none".to_owned() };
+    format!("{behind}, {live} of {tails} tails live")
+}
+
+fn tail_line(tail: &v1::TailLag) -> String {
+    let of = if tail.stable.is_empty() { "normal tables".to_owned() } else { format!("`{}`", tail.stable) };
+    let newest = tail.newest_unix_millis.map_or_else(|| "not known".to_owned(), show_millis);
+    let watermark = show_millis(tail.watermark_unix_millis);
+    format!("{of}: {:.1} s, copied up to {watermark}, newest row {newest} ({})", tail.behind_seconds, tail.shard)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
 fn precise(number: u64) -> f64 {
     number as f64
@@ -112,6 +137,9 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
         "troubles": task.troubles,
         "rejects": task.rejects,
         "terminal": task.terminal,
+        "tails": task.tails,
+        "tails_live": task.tails_live,
+        "lags": task.lags.iter().map(lag_json).collect::<Vec<_>>(),
         "created_unix_millis": task.created_unix_millis,
         "ended_unix_millis": task.ended_unix_millis,
         "found": task.found.map(|found| json!({
@@ -137,6 +165,7 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
             "rows_before": totals.before,
             "rows_expired": totals.expired,
             "rows_merged": totals.merged,
+            "rows_late": totals.late,
             "rows_verified": progress.rows_verified,
             "differing": differing_json(totals.differing.unwrap_or_default()),
             "bytes": totals.bytes,
@@ -144,6 +173,17 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
             "bytes_per_second": progress.bytes_per_second,
             "eta_seconds": progress.eta_seconds,
         },
+    })
+}
+
+fn lag_json(tail: &v1::TailLag) -> Json {
+    json!({
+        "shard": tail.shard,
+        "stable": tail.stable,
+        "watermark_unix_millis": tail.watermark_unix_millis,
+        "newest_unix_millis": tail.newest_unix_millis,
+        "behind_seconds": tail.behind_seconds,
+        "late": tail.late,
     })
 }
 

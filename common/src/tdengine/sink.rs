@@ -210,7 +210,7 @@ impl Rows for TdSink {
     }
 
     fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
-        self.reading().read_all(stable, period)
+        self.reading(&stable.name).read_all(stable, period)
     }
 
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {

@@ -173,7 +173,8 @@ impl AdminService for AdminApi {
 
 impl AdminApi {
     async fn view(&self, task: &TaskName) -> Result<v1::TaskView, ApiError> {
-        tasks::show_fresh(self.0.core(), task).await.map(shown::task)
+        let core = self.0.core();
+        Ok(shown::task(tasks::named(core, tasks::show_fresh(core, task).await?).await))
     }
 }
 
@@ -200,7 +201,8 @@ fn watch(
             };
             Some(match next {
                 Ok(next) => {
-                    (Ok(v1::WatchTaskResponse { task: Some(shown::task(next.clone())) }), Watch::After(next))
+                    let task = shown::task(tasks::named(coordinator.core(), next.clone()).await);
+                    (Ok(v1::WatchTaskResponse { task: Some(task) }), Watch::After(next))
                 }
                 Err(err) => (Err(err.into()), Watch::Ended),
             })

@@ -5,7 +5,7 @@ use tdferry_proto::v1;
 
 use crate::progress::Progress;
 use crate::record::WorkerRecord;
-use crate::tasks::{ShardShown, TaskShown};
+use crate::tasks::{Lag, ShardShown, TaskShown};
 use crate::view::Mirror;
 
 pub(super) fn task(shown: TaskShown) -> v1::TaskView {
@@ -28,6 +28,20 @@ pub(super) fn task(shown: TaskShown) -> v1::TaskView {
         troubles: shown.troubles,
         rejects: shown.rejects,
         health: shown.health.name().to_owned(),
+        tails: shown.lags.tails,
+        tails_live: shown.lags.live,
+        lags: shown.lags.worst.into_iter().map(lag).collect(),
+    }
+}
+
+fn lag(lag: Lag) -> v1::TailLag {
+    v1::TailLag {
+        shard: lag.shard.into(),
+        stable: lag.stable,
+        watermark_unix_millis: lag.watermark_millis,
+        newest_unix_millis: lag.newest_millis,
+        behind_seconds: lag.behind_seconds,
+        late: lag.late,
     }
 }
 

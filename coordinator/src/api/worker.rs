@@ -105,10 +105,8 @@ impl WorkerService for WorkerApi {
         let sent = request.into_inner();
         let (key, after) = (key(sent.key)?, sent.after.map(GroupId));
         let named = leases::names(self.0.core(), &key, after).await.map_err(ApiError::from)?;
-        Ok(Response::new(named.map_or_else(v1::NamesResponse::default, |named| v1::NamesResponse {
-            names: named.names.names.clone(),
-            group: Some(named.group.0),
-        })))
+        let leases::Named { group, names, stables } = named;
+        Ok(Response::new(v1::NamesResponse { names, group: group.map(|group| group.0), stables }))
     }
 
     async fn release(
@@ -236,7 +234,8 @@ fn cut_asked(sent: v1::CutRequest) -> Result<CutAsked, ApiError> {
 
 fn grow_asked(sent: v1::GrowRequest) -> Result<GrowAsked, ApiError> {
     let checkpoint = sent.checkpoint.ok_or_else(|| BadMessage::missing("checkpoint"))?.try_into()?;
-    Ok(GrowAsked { key: key(sent.key)?, fence: sent.fence, checkpoint, names: sent.names, from: sent.from })
+    let v1::GrowRequest { fence, names, from, stable, .. } = sent;
+    Ok(GrowAsked { key: key(sent.key)?, fence, checkpoint, names, from, stable })
 }
 
 fn key(sent: Option<v1::LeaseKey>) -> Result<LeaseKey, ApiError> {

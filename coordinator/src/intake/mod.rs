@@ -144,7 +144,7 @@ impl<'a> Intake<'a> {
             cutoff: start.cutoff.units,
         };
         let mut planner = Planner::new(asked(core, &start, &spec.options), totals);
-        let shards = vec![planner.schema_shard()];
+        let shards = planner.first_shards();
         // zero is the survey's own
         let plan = PlanId(core.random().max(1));
         let (stable, names) = (String::new(), NameSum::default());

@@ -1,7 +1,6 @@
-//! Subtables that a tail found, on their way into the plan; and those that the plan has, told to a tail.
+//! What a tail found, on its way into the plan; and what the plan has, told to a tail.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use tdferry_common::id::{GroupId, ShardId};
 use tdferry_common::lease::LeaseKey;
@@ -9,6 +8,7 @@ use tdferry_common::shard::{Checkpoint, Density, Range, Shard, ShardKind};
 use tdferry_common::time::Period;
 
 use super::{Asked, commit};
+use crate::planner;
 use crate::record::Group;
 use crate::shared::Core;
 use crate::store::{Committed, Grow, StoreError, StoredShard};
@@ -27,28 +27,38 @@ pub(crate) struct GrowAsked {
     pub(crate) fence: u64,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) names: Vec<String>,
-    /// From here to where the tail stands is copied by shards of their own.
+    /// From here to where they are followed is copied by shards of their own.
     pub(crate) from: i64,
+    /// By the database's tail: the stable that gets a tail, empty for normal tables.
+    pub(crate) stable: Option<String>,
 }
 
-/// Commits, and adds subtables to the plan. May be repeated: the commit that is stored tells.
+/// Commits, and adds to the plan. May be repeated: the commit that is stored tells.
 pub(crate) async fn grow(core: &Core, asked: GrowAsked) -> Result<Committed, StoreError> {
-    let GrowAsked { key, fence, checkpoint, names, from } = asked;
+    let GrowAsked { key, fence, checkpoint, .. } = &asked;
+    let (fence, checkpoint) = (*fence, *checkpoint);
     for _ in 0..MAX_ROUNDS {
         let Some(task) = core.store.read_task(&key.task).await? else { return Ok(Committed::Fenced) };
         let plan = task.state.value.plan();
         let shards = core.store.all_shards(&key.task, plan).await?;
-        let Some(stable) = stable_of(core, &shards, &key).await? else { return Ok(Committed::Fenced) };
-        let period = Period { from: from.min(checkpoint.offset.next), to: checkpoint.offset.next };
-        let groups = groups(&stable, &names, period, &shards)?;
+        let Some(tail) = shards.iter().find(|one| one.shard.id == key.shard) else {
+            return Ok(Committed::Fenced);
+        };
+        let groups = match &asked.stable {
+            Some(stable) => followed(stable, &asked, tail, &shards)?,
+            None => {
+                let Some(stable) = stable_of(core, tail).await? else { return Ok(Committed::Fenced) };
+                copied(&stable, &asked, &shards)?
+            }
+        };
         if groups.is_empty() {
-            return commit(core, Asked { key, fence, checkpoint, outcome: None }).await;
+            return commit(core, Asked { key: key.clone(), fence, checkpoint, outcome: None }).await;
         }
-        let grow = Grow { key: &key, plan, fence, checkpoint, groups };
+        let grow = Grow { key, plan, fence, checkpoint, groups };
         if let Some(committed) = core.store.grow(&grow).await? {
             if committed == Committed::Done {
-                let (task, shard) = (&key.task, &key.shard);
-                tracing::info!(%task, %shard, stable, subtables = names.len(), "plan grown");
+                let (task, shard, groups) = (&key.task, &key.shard, grow.groups.len());
+                tracing::info!(%task, %shard, stable = asked.stable, tables = asked.names.len(), groups, "plan grown");
             }
             return Ok(committed);
         }
@@ -56,35 +66,58 @@ pub(crate) async fn grow(core: &Core, asked: GrowAsked) -> Result<Committed, Sto
     Err(StoreError::Contended("grow"))
 }
 
-async fn stable_of(
-    core: &Core,
-    shards: &[StoredShard],
-    key: &LeaseKey,
-) -> Result<Option<String>, StoreError> {
-    let tail = shards.iter().find(|one| one.shard.id == key.shard);
-    let Some((plan, group)) = tail.and_then(|tail| Some((tail.plan, tail.shard.group?))) else {
-        return Ok(None);
-    };
-    Ok(core.store.group(&key.task, plan, group).await?.map(|group| group.stable.clone()))
+async fn stable_of(core: &Core, tail: &StoredShard) -> Result<Option<String>, StoreError> {
+    let Some(group) = tail.shard.group else { return Ok(None) };
+    Ok(core.store.group(&tail.task, tail.plan, group).await?.map(|group| group.stable.clone()))
 }
 
-/// New groups behind those that are there, each with the shard that copies it.
-fn groups(
+type Grown = (GroupId, Vec<u8>, Vec<Shard>);
+
+/// New subtables of a stable that is followed: each group with the shard that copies it up to the watermark.
+fn copied(stable: &str, asked: &GrowAsked, shards: &[StoredShard]) -> Result<Vec<Grown>, StoreError> {
+    let watermark = asked.checkpoint.offset.next;
+    let period = Period { from: asked.from.min(watermark), to: watermark };
+    let grown = |(names, id)| packed(stable, names).map(|(packed, range)| (id, packed, vec![copy(id, range, period)]));
+    chunks(&asked.names).into_iter().zip(next_ids(shards)).map(grown).collect()
+}
+
+/// What the database's tail found: a stable gets a tail, which meets its subtables itself; normal tables one that
+/// follows them and shards that copy what they held before.
+fn followed(
     stable: &str,
-    names: &[String],
-    period: Period,
+    asked: &GrowAsked,
+    tail: &StoredShard,
     shards: &[StoredShard],
-) -> Result<Vec<(GroupId, Vec<u8>, Shard)>, StoreError> {
-    let last = shards.iter().filter_map(|one| one.shard.group).max();
-    let first = last.map_or(0, |last| last.0.saturating_add(1));
-    let pack = |(names, id): (&[String], u32)| {
-        let (id, range) = (GroupId(id), Range { from: 0, to: u32::try_from(names.len()).unwrap_or(u32::MAX) });
-        let group = Group { stable: stable.to_owned(), names: names.to_vec() };
-        let packed = group.encode().map_err(|large| StoreError::Invalid(large.to_string()))?;
-        let kind = ShardKind::Copy(Density::Sparse);
-        Ok((id, packed, Shard::planned(ShardId::copy(id, 0), kind, Some(id), range, period)))
+) -> Result<Vec<Grown>, StoreError> {
+    let from = tail.shard.period.from;
+    let mut ids = next_ids(shards);
+    if !stable.is_empty() {
+        let grown = |id| packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, from)]));
+        return ids.next().map(grown).into_iter().collect();
+    }
+    let period = Period { from: asked.from.min(from), to: from };
+    let grown = |(names, id)| {
+        let (packed, range) = packed(stable, names)?;
+        Ok((id, packed, vec![planner::tail(id, range, from), copy(id, range, period)]))
     };
-    chunks(names).into_iter().zip(first..).map(pack).collect()
+    chunks(&asked.names).into_iter().zip(ids).map(grown).collect()
+}
+
+/// Numbers of groups behind those that are there.
+fn next_ids(shards: &[StoredShard]) -> impl Iterator<Item = GroupId> + use<> {
+    let last = shards.iter().filter_map(|one| one.shard.group).max();
+    (last.map_or(0, |last| last.0.saturating_add(1))..).map(GroupId)
+}
+
+fn packed(stable: &str, names: &[String]) -> Result<(Vec<u8>, Range), StoreError> {
+    let group = Group { stable: stable.to_owned(), names: names.to_vec() };
+    let packed = group.encode().map_err(|large| StoreError::Invalid(large.to_string()))?;
+    Ok((packed, Range { from: 0, to: u32::try_from(names.len()).unwrap_or(u32::MAX) }))
+}
+
+fn copy(id: GroupId, range: Range, period: Period) -> Shard {
+    let density = Density::Sparse;
+    Shard::planned(ShardId::copy(id, 0), ShardKind::Copy(density), Some(id), range, period)
 }
 
 fn chunks(mut names: &[String]) -> Vec<&[String]> {
@@ -103,29 +136,36 @@ fn chunks(mut names: &[String]) -> Vec<&[String]> {
     chunks
 }
 
-/// The names of one group of a tail's stable.
-#[derive(Debug, Clone)]
+/// What the plan has, as a tail is told: the names of one group of its stable.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Named {
-    pub(crate) group: GroupId,
-    pub(crate) names: Arc<Group>,
+    /// None: that was all.
+    pub(crate) group: Option<GroupId>,
+    pub(crate) names: Vec<String>,
+    /// To the database's tail: the stables that are followed.
+    pub(crate) stables: Vec<String>,
 }
 
-/// The group of a tail's stable that follows one, by number; `None` behind the last.
-pub(crate) async fn names(
-    core: &Core,
-    key: &LeaseKey,
-    after: Option<GroupId>,
-) -> Result<Option<Named>, StoreError> {
-    let Some(task) = core.store.read_task(&key.task).await? else { return Ok(None) };
+/// The group of a tail's stable that follows one, by number; to the database's tail all that is followed.
+pub(crate) async fn names(core: &Core, key: &LeaseKey, after: Option<GroupId>) -> Result<Named, StoreError> {
+    let Some(task) = core.store.read_task(&key.task).await? else { return Ok(Named::default()) };
     let plan = task.state.value.plan();
     let shards = core.store.all_shards(&key.task, plan).await?;
-    let Some(stable) = stable_of(core, &shards, key).await? else { return Ok(None) };
-    let groups: BTreeSet<GroupId> = shards.iter().filter_map(|one| one.shard.group).collect();
-    for group in groups.into_iter().filter(|group| after.is_none_or(|after| *group > after)) {
-        let Some(names) = core.store.group(&key.task, plan, group).await? else { continue };
-        if names.stable == stable && !names.names.is_empty() {
-            return Ok(Some(Named { group, names }));
+    let Some(tail) = shards.iter().find(|one| one.shard.id == key.shard) else { return Ok(Named::default()) };
+    let of_stable = stable_of(core, tail).await?;
+    let mut all = Named::default();
+    let tails = |one: &&StoredShard| of_stable.is_some() || one.shard.kind == ShardKind::Tail;
+    let groups: BTreeSet<GroupId> = shards.iter().filter(tails).filter_map(|one| one.shard.group).collect();
+    for id in groups.into_iter().filter(|group| after.is_none_or(|after| *group > after)) {
+        let Some(group) = core.store.group(&key.task, plan, id).await? else { continue };
+        match &of_stable {
+            Some(stable) if *stable == group.stable && !group.names.is_empty() => {
+                return Ok(Named { group: Some(id), names: group.names.clone(), stables: Vec::new() });
+            }
+            Some(_) => {}
+            None if group.stable.is_empty() => all.names.extend(group.names.iter().cloned()),
+            None => all.stables.push(group.stable.clone()),
         }
     }
-    Ok(None)
+    Ok(all)
 }

@@ -25,7 +25,7 @@ pub(crate) use cut::{CutAsked, cut};
 pub(crate) use cuts::{Cuts, Found as CutsFound, Seen};
 pub(crate) use drain::{BadLabel, Who, set_drain};
 pub(crate) use former::end_former_sessions;
-pub(crate) use grow::{GrowAsked, grow, names};
+pub(crate) use grow::{GrowAsked, Named, grow, names};
 pub(crate) use heartbeat::{Beaten, Beating, Directive, heartbeat};
 pub(crate) use place::shard_of;
 pub(crate) use release::release;

@@ -65,7 +65,7 @@ impl Outliner {
     pub fn new(asked: Asked, totals: Totals) -> Self {
         let mut planner = Planner::new(asked, totals);
         let mut outline = Outline::default();
-        outline.work.add(&planner.schema_shard());
+        planner.first_shards().iter().for_each(|shard| outline.work.add(shard));
         outline.work.planned_slots = asked.slots;
         outline.work.read_back_percent = asked.read_back_percent;
         outline.work.statements = totals.stables;

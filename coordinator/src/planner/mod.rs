@@ -138,10 +138,16 @@ impl Planner {
         }
     }
 
-    /// The one shard that stands before all groups.
-    pub(crate) fn schema_shard(&mut self) -> Shard {
-        self.found.shards += 1;
-        Shard::planned(ShardId::schema(), ShardKind::Schema, None, Range::NONE, NO_ROWS)
+    /// What stands before all groups: the schema shard, and where the source is followed the database's tail.
+    pub(crate) fn first_shards(&mut self) -> Vec<Shard> {
+        let schema = Shard::planned(ShardId::schema(), ShardKind::Schema, None, Range::NONE, NO_ROWS);
+        let tail = self.live.map(|from| {
+            let period = Period { from, to: i64::MAX };
+            Shard::planned(ShardId::database_tail(), ShardKind::Tail, None, Range::NONE, period)
+        });
+        let shards: Vec<_> = std::iter::once(schema).chain(tail).collect();
+        self.found.shards += u64::try_from(shards.len()).unwrap_or(u64::MAX);
+        shards
     }
 
     /// The tables that follow are this stable's. Gives back what is left of the one before, and this one's tail.
@@ -258,7 +264,8 @@ impl Asked {
     }
 }
 
-fn tail(group: GroupId, range: Range, from: i64) -> Shard {
+/// The tail of a group, from a moment on.
+pub(crate) fn tail(group: GroupId, range: Range, from: i64) -> Shard {
     let period = Period { from, to: i64::MAX };
     Shard::planned(ShardId::tail(group), ShardKind::Tail, Some(group), range, period)
 }

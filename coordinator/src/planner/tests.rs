@@ -38,7 +38,7 @@ fn plan(asked: Asked, period: Period, catalog: Catalog) -> Plan {
         cutoff: period.to,
     };
     let mut planner = Planner::new(asked, totals);
-    assert_eq!(planner.schema_shard().kind, ShardKind::Schema);
+    assert_eq!(planner.first_shards()[0].kind, ShardKind::Schema);
     let mut groups = Vec::new();
     for (stable, tables) in catalog {
         groups.extend(planner.stable(stable));

@@ -24,8 +24,8 @@ pub(crate) struct Grow<'a> {
     pub(crate) fence: u64,
     /// Where the tail will stand.
     pub(crate) checkpoint: Checkpoint,
-    /// What is new: packed groups, each with the shard that copies it.
-    pub(crate) groups: Vec<(GroupId, Vec<u8>, Shard)>,
+    /// What is new: packed groups, each with the shards that copy and follow it.
+    pub(crate) groups: Vec<(GroupId, Vec<u8>, Vec<Shard>)>,
 }
 
 impl Store {
@@ -54,10 +54,13 @@ impl UnderLease for Growing<'_> {
         let (task, plan) = (&self.grow.key.task, self.grow.plan);
         let state = keys::state(task);
         let txn = txn.unchanged(&state, self.state.changed).put(state, encode_state(&self.state.value));
-        self.grow.groups.iter().fold(txn, |txn, (id, packed, shard)| {
-            let (group, key) = (keys::group(task, plan, *id), keys::shard(task, plan, &shard.id));
+        self.grow.groups.iter().fold(txn, |txn, (id, packed, shards)| {
+            let group = keys::group(task, plan, *id);
             let txn = txn.absent(&group).put(group, packed.clone());
-            txn.absent(&key).put(key, encode_shard(shard))
+            shards.iter().fold(txn, |txn, shard| {
+                let key = keys::shard(task, plan, &shard.id);
+                txn.absent(&key).put(key, encode_shard(shard))
+            })
         })
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::describe::{Seen, trouble_lines, waiting_lines, words};
 use super::health::Health;
+use super::lag::{Lags, alarms, lags};
 use super::{Kept, no_such};
 use crate::progress::{Progress, Tally, progress, tally};
 use crate::record::WaitingRecord;
@@ -45,6 +46,8 @@ pub(crate) struct TaskShown {
     pub(crate) rejects: String,
     /// What went wrong and is tried again.
     pub(crate) troubles: Vec<String>,
+    /// How far what is followed is behind.
+    pub(crate) lags: Lags,
 }
 
 impl TaskShown {
@@ -100,7 +103,9 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
     let waiting = waiting_for(mirror, name);
     let holders = task.leases().map(|lease| lease.worker).collect();
     let workers = mirror.taking().count();
-    let troubles = trouble_lines(task.current().map(|shard| &shard.shard));
+    let shards = || task.current().map(|shard| &shard.shard);
+    let lags = state.planned().map(|planned| lags(shards(), planned.cutoff.precision)).unwrap_or_default();
+    let troubles: Vec<_> = trouble_lines(shards()).into_iter().chain(alarms(&lags)).collect();
     let troubled = !troubles.is_empty();
     let words = words(&Seen { state, control, holders, waiting: waiting.clone(), workers, troubled });
     let tally = tally(task.current().map(|shard| &shard.shard));
@@ -124,6 +129,7 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
         waiting: waiting_lines(&waiting),
         rejects: String::new(),
         troubles,
+        lags,
     };
     add_spec(&mut shown, stored);
     Some(shown)

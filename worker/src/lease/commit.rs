@@ -94,6 +94,7 @@ impl Committer {
             checkpoint: Some(checkpoint.into()),
             names: growth.names,
             from: growth.from,
+            stable: growth.stable,
         };
         self.in_flight =
             Some(InFlight { version: entry.version, checkpoint, request: Request::Grow(request) });

@@ -39,11 +39,13 @@ pub(crate) struct Ledger {
     growth: Mutex<Option<Growth>>,
 }
 
-/// Subtables that are not in the plan, and from where on their rows are to be copied apart.
+/// What is not in the plan, and from where on its rows are to be copied apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Growth {
     pub(crate) names: Vec<String>,
     pub(crate) from: i64,
+    /// By the database's tail: a new stable, or empty for new normal tables.
+    pub(crate) stable: Option<String>,
 }
 
 impl Ledger {

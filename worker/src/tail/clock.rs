@@ -13,11 +13,12 @@ pub(super) struct SourceClock {
     precision: Precision,
     /// What the source's clock is ahead of this machine's; zero where it cannot be asked.
     ahead: i64,
+    is_told: bool,
 }
 
 impl SourceClock {
     pub(super) async fn ask(attempt: &Attempt, source: &dyn Source, precision: Precision) -> Worked<Self> {
-        let mut clock = Self { own: attempt.session.clock.clone(), precision, ahead: 0 };
+        let mut clock = Self { own: attempt.session.clock.clone(), precision, ahead: 0, is_told: false };
         clock.set(attempt, source).await?;
         Ok(clock)
     }
@@ -36,9 +37,12 @@ impl SourceClock {
         self.own_now().saturating_add(self.ahead)
     }
 
-    /// What the source's clock is ahead of this machine's, in units of the source.
-    pub(super) const fn ahead(&self) -> i64 {
-        self.ahead
+    /// Logs once what lies between the two clocks, if it is more than a question takes.
+    pub(super) fn tell_skew(&mut self) {
+        let skew = self.ahead / self.precision.per_second();
+        if skew != 0 && !std::mem::replace(&mut self.is_told, true) {
+            tracing::warn!(seconds = skew, "the source's clock is ahead of this machine's; the source's counts");
+        }
     }
 
     fn own_now(&self) -> i64 {

@@ -32,7 +32,11 @@ impl Tail {
         if now >= self.looks.clock {
             self.looks.clock = now + self.attempt.session.timing.heartbeat;
             self.clock.set(&self.attempt, self.source.as_ref()).await?;
+            self.clock.tell_skew();
             self.newest().await?;
+        }
+        if !self.is_gone {
+            self.once_more().await?;
         }
         if now >= self.looks.structure {
             self.looks.structure = now + self.options().schema_polling_interval;

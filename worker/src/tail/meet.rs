@@ -76,7 +76,9 @@ impl Tail {
         tracing::info!(stable = stable.name, subtables = names.len(), named = create::named(&names), "new subtables");
         // what waits to be kept as rejects is behind the watermark that is committed now
         self.writer.flush().await?;
-        let growth = Growth { names: names.clone(), from: self.history_from() };
+        let watermark = self.watermark;
+        self.attempt.ledger.advance(|offset, _| offset.next = watermark.max(offset.next));
+        let growth = Growth { names: names.clone(), from: self.history_from(), stable: None };
         self.attempt.ledger.grow(growth).await;
         names.iter().for_each(|name| self.known.set(name, Is::Planned));
         Ok(())

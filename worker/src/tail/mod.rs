@@ -7,6 +7,7 @@
 mod audit;
 mod change;
 mod clock;
+mod database;
 mod known;
 mod look;
 mod meet;
@@ -52,20 +53,45 @@ struct Tail {
     looks: Looks,
     audits: Audits,
     is_live: bool,
+    /// The source has no such stable at this moment.
+    is_gone: bool,
+    handover: Option<Handover>,
+}
+
+/// Another one may have followed before, and may still write.
+#[derive(Debug, Clone, Copy)]
+struct Handover {
+    /// Until then.
+    over: Instant,
+    /// From here on it may have read what it still writes.
+    from: i64,
+}
+
+impl Handover {
+    /// `None` where nothing was read before.
+    fn of(attempt: &Attempt, precision: Precision) -> Option<Self> {
+        let grace = attempt.session.timing.handover_grace;
+        let behind = grace + attempt.spec.options.schema_polling_interval * 2;
+        let (begin, watermark) = (attempt.shard().period.from, attempt.ledger.entry().offset.next);
+        let from = watermark.saturating_sub(precision.units(behind)).max(begin);
+        (from < watermark).then(|| Self { over: Instant::now() + grace, from })
+    }
 }
 
 /// Follows until a drain is ordered.
 pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
+    if attempt.shard().group.is_none() {
+        return database::run(&attempt).await;
+    }
     let mut tail = Tail::begin(attempt).await?;
     tail.meet_all().await?;
-    tail.once_more().await?;
     loop {
         tail.attempt.go_on()?;
         tail.look().await?;
         let next = Instant::now() + tail.options().interval;
         if tail.poll().await? {
             // what is due is done piece by piece while there is time, and one piece at least: rows of now come first
-            while tail.audits.has_work() {
+            while !tail.is_gone && tail.audits.has_work() {
                 tail.attempt.go_on()?;
                 tail.audit().await?;
                 if Instant::now() >= next {
@@ -105,6 +131,8 @@ impl Tail {
             looks: Looks::new(&attempt),
             audits: Audits::new(&attempt.spec.options, precision),
             is_live: false,
+            is_gone: false,
+            handover: Handover::of(&attempt, precision),
             attempt,
         })
     }
@@ -122,6 +150,9 @@ impl Tail {
         }
         let to = until.min(self.watermark.saturating_add(self.stride.units()));
         let taken = self.take(Period { from: self.watermark, to }).await?;
+        if self.is_gone {
+            return Ok(true);
+        }
         self.stride.took(taken.read);
         self.watermark = to;
         self.enter(taken);
@@ -142,16 +173,15 @@ impl Tail {
         }
     }
 
-    /// What the last holder read last is read once more: it may have been written to after that holder was lost, by a
-    /// write of its own that came late, or without columns that were added meanwhile.
+    /// What was read around a handover is read once more when the last holder is surely gone: a write of its own may
+    /// have come late, over a newer one, or without columns that were added meanwhile.
     async fn once_more(&mut self) -> Worked<()> {
-        let begin = self.attempt.shard().period.from;
-        let again = self.attempt.session.timing.handover_grace + self.options().schema_polling_interval * 2;
-        let from = self.watermark.saturating_sub(self.precision.units(again)).max(begin);
-        if from < self.watermark {
-            let taken = self.take(Period { from, to: self.watermark }).await?;
-            tracing::info!(rows = taken.read, "what was read before the handover is read once more");
-        }
+        let Some(handover) = self.handover.filter(|handover| Instant::now() >= handover.over) else {
+            return Ok(());
+        };
+        self.handover = None;
+        let taken = self.take(Period { from: handover.from, to: self.watermark }).await?;
+        tracing::info!(rows = taken.read, "what was read around the handover is read once more");
         Ok(())
     }
 }

@@ -38,10 +38,11 @@ impl Taken {
     }
 }
 
-/// A part of a period, or its end.
+/// A part of a period, its end, or that there is no such stable.
 enum Part {
     Rows(TableRuns),
     End,
+    Gone,
 }
 
 impl Tail {
@@ -85,7 +86,8 @@ impl Tail {
                 attempt.go_on()?;
                 let part = next(&attempt, blocks.try_next(), &mut outage).await;
                 match part {
-                    Ok(Part::End) => break,
+                    Ok(Part::End) => break self.is_gone = false,
+                    Ok(Part::Gone) => break self.tell_gone(&stable.name),
                     Ok(Part::Rows(runs)) => self.put(runs, &mut taken).await?,
                     // what came of it comes once more, and is written over itself
                     Err(error) if error.is_away() => {
@@ -99,6 +101,13 @@ impl Tail {
             }
             self.writer.flush().await?;
             return Ok(taken);
+        }
+    }
+
+    /// A stable that was dropped may come back: until then nothing is passed.
+    fn tell_gone(&mut self, stable: &str) {
+        if !std::mem::replace(&mut self.is_gone, true) {
+            tracing::warn!(stable, "the source has no such stable any more; the target keeps what it has");
         }
     }
 
@@ -181,7 +190,10 @@ async fn next(
     outage: &mut Outage<'_>,
 ) -> PortResult<Part> {
     let limit = attempt.session.timing.database_request;
-    let runs = within(limit, outage.failed(), Side::Source, block).await?;
+    let runs = match within(limit, outage.failed(), Side::Source, block).await {
+        Err(PortError::Missing { .. }) => return Ok(Part::Gone),
+        runs => runs?,
+    };
     outage.over();
     Ok(runs.map_or(Part::End, Part::Rows))
 }

@@ -262,6 +262,7 @@ impl State {
         v1::NamesResponse {
             names: next.map(|place| place.names.clone()).unwrap_or_default(),
             group: next.as_ref().and_then(group),
+            stables: Vec::new(),
         }
     }
 

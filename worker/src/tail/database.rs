@@ -1,0 +1,152 @@
+//! The tail of a whole database: stables and normal tables that are new, or gone. Rows are no matter of its: whatever is
+//! new gets a tail of its own, in one transaction with how far this one has looked.
+
+use std::collections::BTreeSet;
+
+use tdferry_common::options::{Mode, SchemaMode};
+use tdferry_common::port::{Side, Sink, Source};
+use tdferry_proto::v1;
+use tokio::time::{Instant, sleep_until};
+
+use super::clock::SourceClock;
+use crate::lease::{Attempt, Ended, Finish, Growth, Worked};
+use crate::period;
+use crate::schema;
+use crate::selection::Selection;
+
+/// Names as they are told in a log: more would not be read.
+const SHOWN: usize = 10;
+
+/// What is followed, by name.
+#[derive(Debug, Default)]
+struct Followed {
+    stables: BTreeSet<String>,
+    tables: BTreeSet<String>,
+    /// What was told of, so that it is told once.
+    told: BTreeSet<String>,
+}
+
+/// Looks until a drain is ordered.
+pub(super) async fn run(attempt: &Attempt) -> Worked<Finish> {
+    let (source, sink) = (attempt.source().await?, attempt.sink().await?);
+    let database = attempt.ask("reading the source database", Side::Source, || source.database()).await?;
+    let mut clock = SourceClock::ask(attempt, source.as_ref(), database.precision).await?;
+    let mut followed = Followed::of_plan(attempt).await?;
+    let mut entered = Instant::now();
+    loop {
+        attempt.go_on()?;
+        let next = Instant::now() + attempt.spec.options.schema_polling_interval;
+        let from = match attempt.spec.options.mode {
+            Mode::Realtime => attempt.shard().period.from,
+            _ => period::asked(&attempt.spec.options, database.precision).from,
+        };
+        let selection = schema::select(attempt, source.as_ref()).await?;
+        followed.tell_gone(&selection);
+        followed.take_up(attempt, (source.as_ref(), sink.as_ref()), &selection, from).await?;
+        if entered.elapsed() >= attempt.session.timing.heartbeat {
+            entered = Instant::now();
+            clock.set(attempt, source.as_ref()).await?;
+            let now = clock.now();
+            attempt.ledger.advance(|offset, _| offset.next = now.max(offset.next));
+        }
+        tokio::select! {
+            biased;
+            () = attempt.drained() => attempt.go_on()?,
+            () = sleep_until(next) => {}
+        }
+    }
+}
+
+impl Followed {
+    async fn of_plan(attempt: &Attempt) -> Worked<Self> {
+        let request = v1::NamesRequest { key: Some(attempt.claimed.lease.key.clone().into()), after: None };
+        let answer = attempt.session.client.names(request).await;
+        let answer = answer.map_err(|error| Ended::at_coordinator(&error))?;
+        Ok(Self {
+            stables: answer.stables.into_iter().collect(),
+            tables: answer.names.into_iter().collect(),
+            told: BTreeSet::new(),
+        })
+    }
+
+    /// Creates what is new at the target and has it followed.
+    async fn take_up(
+        &mut self,
+        attempt: &Attempt,
+        (source, sink): (&dyn Source, &dyn Sink),
+        selection: &Selection,
+        from: i64,
+    ) -> Worked<()> {
+        let stables = selection.stables.iter().map(|taken| &taken.stable.name);
+        let mut stables: Vec<_> = stables.filter(|name| !self.stables.contains(*name)).cloned().collect();
+        let tables = selection.normal_tables.iter().map(|table| &table.name);
+        let mut tables: Vec<_> = tables.filter(|name| !self.tables.contains(*name)).cloned().collect();
+        if stables.is_empty() && tables.is_empty() {
+            return Ok(());
+        }
+        if attempt.spec.options.schema == SchemaMode::None {
+            self.keep_those_there(attempt, sink, (&mut stables, &mut tables)).await?;
+        } else {
+            schema::create(attempt, source, sink, selection).await?;
+        }
+        for name in stables {
+            tracing::info!(stable = name, "a new stable is followed");
+            attempt.ledger.grow(Growth { names: Vec::new(), from, stable: Some(name.clone()) }).await;
+            self.stables.insert(name);
+        }
+        if !tables.is_empty() {
+            tracing::info!(tables = tables.len(), named = shown(&tables), "new normal tables are followed");
+            attempt.ledger.grow(Growth { names: tables.clone(), from, stable: Some(String::new()) }).await;
+            self.tables.extend(tables);
+        }
+        Ok(())
+    }
+
+    /// This task creates nothing: what the target lacks is told of, and waited for.
+    async fn keep_those_there(
+        &mut self,
+        attempt: &Attempt,
+        sink: &dyn Sink,
+        (stables, tables): (&mut Vec<String>, &mut Vec<String>),
+    ) -> Worked<()> {
+        let mapping = attempt.mapping();
+        let there = attempt.list("listing the target's stables", Side::Sink, || sink.stables()).await?;
+        let there: BTreeSet<_> = there.into_iter().map(|stable| stable.name).collect();
+        let (lacking, left) = stables.drain(..).partition(|name| !there.contains(&mapping.stable(name)));
+        *stables = left;
+        let doing = "reading the target's normal tables";
+        let found = attempt.ask(doing, Side::Sink, || sink.tables(tables)).await?;
+        let found: BTreeSet<_> = found.into_iter().map(|table| table.name).collect();
+        let (more, left): (Vec<_>, Vec<_>) = tables.drain(..).partition(|name| !found.contains(name));
+        *tables = left;
+        let lacking: Vec<String> = lacking;
+        let untold: Vec<_> = lacking.into_iter().chain(more).filter(|name| self.told.insert(name.clone())).collect();
+        if !untold.is_empty() {
+            tracing::warn!(
+                tables = untold.len(), named = shown(&untold),
+                "the target lacks new tables, and this task creates none; they are followed once they are created"
+            );
+        }
+        Ok(())
+    }
+
+    /// What the source has no more stays at the target.
+    fn tell_gone(&mut self, selection: &Selection) {
+        let stables: BTreeSet<_> = selection.stables.iter().map(|taken| taken.stable.name.as_str()).collect();
+        let tables: BTreeSet<_> = selection.normal_tables.iter().map(|table| table.name.as_str()).collect();
+        let gone = |all: &BTreeSet<String>, there: &BTreeSet<&str>| -> Vec<String> {
+            all.iter().filter(|name| !there.contains(name.as_str())).cloned().collect()
+        };
+        let gone = gone(&self.stables, &stables).into_iter().chain(gone(&self.tables, &tables));
+        let untold: Vec<_> = gone.filter(|name| self.told.insert(name.clone())).collect();
+        if !untold.is_empty() {
+            let named = shown(&untold);
+            tracing::warn!(tables = untold.len(), named, "the source has them no more; the target keeps what it has");
+        }
+    }
+}
+
+fn shown(names: &[String]) -> String {
+    let shown: Vec<_> = names.iter().take(SHOWN).map(String::as_str).collect();
+    shown.join(", ")
+}
