@@ -14,6 +14,7 @@ use tdferry_common::time::{Period, Precision};
 use tokio::time::Instant;
 
 use super::Tail;
+use super::look::if_there;
 use super::take::Taken;
 use crate::edges;
 use crate::lease::{Worked, within};
@@ -78,6 +79,11 @@ impl Audits {
         let now = Instant::now();
         !self.due.is_empty() || self.horizons.iter().any(|horizon| now >= horizon.due)
     }
+
+    /// How far back the furthest looks.
+    fn furthest(&self) -> i64 {
+        self.horizons.iter().map(|horizon| horizon.units).max().unwrap_or(0)
+    }
 }
 
 /// The longest usual length of which the horizon holds enough.
@@ -101,8 +107,9 @@ impl Tail {
         let (units, bucket) = (horizon.units, horizon.bucket);
         let from = self.watermark.saturating_sub(units).max(self.history_from());
         let asked = Period { from, to: self.watermark };
+        let oldest = self.watermark.saturating_sub(self.audits.furthest());
+        self.audits.given_up.retain(|one, _| one.period.to > oldest);
         let asked = edges::kept(&self.attempt, self.source.as_ref(), self.sink.as_ref(), asked).await?;
-        self.audits.given_up.retain(|one, _| one.period.from >= asked.from);
         if asked.is_empty() {
             return Ok(());
         }
@@ -150,7 +157,7 @@ impl Tail {
         tables: Tables<'_>,
         (asked, bucket): (Period, i64),
     ) -> Worked<BTreeMap<i64, u64>> {
-        let question = || rows.count_buckets(tables, asked, bucket);
+        let question = || if_there(rows.count_buckets(tables, asked, bucket));
         self.attempt.ask("counting what was passed", rows.side(), question).await
     }
 
@@ -184,7 +191,7 @@ impl Tail {
                 let count = async |rows: &dyn Rows| {
                     let counted = self
                         .attempt
-                        .ask("counting rows by table", rows.side(), || rows.count_each(tables, period))
+                        .ask("counting rows by table", rows.side(), || if_there(rows.count_each(tables, period)))
                         .await?;
                     let counted = counted.into_iter().map(|(table, rows)| (table, TableSum::counted(rows)));
                     Worked::Ok(counted.collect::<BTreeMap<_, _>>())

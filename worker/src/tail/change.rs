@@ -1,38 +1,70 @@
 //! What changes in the structure of the source while it is followed: columns and tags that are added or made longer.
 //!
 //! The target is given them before anything is read by them. What was read since the last look is read once more, since
-//! it was read without.
+//! it was read without. What is dropped is waited for: it may come back.
 
-use tdferry_common::options::SchemaMode;
-use tdferry_common::port::Side;
-use tdferry_common::schema::{Column, NormalTable, Stable};
+use std::collections::BTreeMap;
+
+use tdferry_common::port::{Sink, Source};
+use tdferry_common::schema::Column;
 use tdferry_common::time::Period;
 
 use super::Tail;
-use crate::lease::Worked;
-use crate::structure::Layout;
+use crate::lease::{Attempt, Worked};
 
 /// Looks that lie between a change and its being found, at most: one may have been under way.
 const LOOKS_BEHIND: u32 = 2;
 
+/// Columns and tags as the source has them, by stable or normal table. The task may leave out some.
+pub(super) type Seen = BTreeMap<String, (Vec<Column>, Vec<Column>)>;
+
+/// What the source has of what is followed.
+pub(super) async fn seen(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<Seen> {
+    let (structures, stable) = (&attempt.session.structures, &attempt.claimed.stable);
+    if stable.is_empty() {
+        let tables = structures.normal(attempt, source).await?;
+        let columns = |name: &String| Some((name.clone(), (tables.get(name)?.columns.clone(), Vec::new())));
+        return Ok(attempt.claimed.shard_names().iter().filter_map(columns).collect());
+    }
+    let both = structures.both(attempt, source, sink).await?;
+    let stable = both.source_stable(stable);
+    Ok(stable.map(|one| (one.name.clone(), (one.columns.clone(), one.tags.clone()))).into_iter().collect())
+}
+
+/// Waits until the source has the stable that is to be followed.
+pub(super) async fn awaited(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {
+    let stable = &attempt.claimed.stable;
+    let interval = attempt.spec.options.schema_polling_interval;
+    let mut is_told = stable.is_empty();
+    while !stable.is_empty() && seen(attempt, source, sink).await?.is_empty() {
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::warn!(stable, "the source has no such stable; it is followed once it is back");
+        }
+        tokio::select! {
+            biased;
+            () = attempt.drained() => attempt.go_on()?,
+            () = tokio::time::sleep(interval) => {}
+        }
+        attempt.session.structures.refresh(attempt, interval).await;
+    }
+    Ok(())
+}
+
 impl Tail {
     /// Looks whether the structure is still the one that is read by, and follows it.
     pub(super) async fn structure(&mut self) -> Worked<()> {
+        let Self { attempt, source, sink, .. } = &*self;
         let interval = self.options().schema_polling_interval;
-        self.attempt.session.structures.refresh(&self.attempt, interval).await;
-        let changed = match &self.layout {
-            Layout::Stable { stable, .. } => {
-                let known = stable.clone();
-                self.changed_stable(&known).await?
-            }
-            Layout::Normal(_) => self.changed_tables().await?,
-        };
-        if !changed {
+        attempt.session.structures.refresh(attempt, interval).await;
+        let now = seen(attempt, source.as_ref(), sink.as_ref()).await?;
+        let changed: Seen = now.into_iter().filter(|(name, one)| self.seen.get(name) != Some(one)).collect();
+        if changed.is_empty() {
             return Ok(());
         }
-        let Self { attempt, source, sink, .. } = &*self;
+        // which gives the target what it lacks of it
         attempt.session.structures.forget(attempt);
         self.layout = attempt.session.structures.layout(attempt, source.as_ref(), sink.as_ref()).await?;
+        self.seen.extend(changed);
         let behind = self.precision.units(interval * LOOKS_BEHIND + self.options().interval);
         let from = self.watermark.saturating_sub(behind).max(self.attempt.shard().period.from);
         let taken = self.take(Period { from, to: self.watermark }).await?;
@@ -42,48 +74,4 @@ impl Tail {
         );
         Ok(())
     }
-
-    async fn changed_stable(&self, known: &Stable) -> Worked<bool> {
-        let Self { attempt, source, sink, .. } = self;
-        let both = attempt.session.structures.both(attempt, source.as_ref(), sink.as_ref()).await?;
-        let Some(now) = both.source_stable(&known.name).filter(|now| *now != known) else { return Ok(false) };
-        if attempt.spec.options.schema == SchemaMode::Always {
-            attempt.ask("adding columns and tags", Side::Sink, || sink.add_to_stable(now)).await?;
-            let longer = longer(&known.columns, &now.columns).chain(longer(&known.tags, &now.tags));
-            self.widen(&now.name, longer).await?;
-        }
-        Ok(true)
-    }
-
-    async fn changed_tables(&self) -> Worked<bool> {
-        let Self { attempt, source, sink, .. } = self;
-        let tables = attempt.session.structures.normal(attempt, source.as_ref()).await?;
-        let mut any = false;
-        for name in attempt.claimed.shard_names() {
-            let (Some(now), Some(known)) = (tables.get(name), self.layout.columns(name)) else { continue };
-            if now.columns == *known {
-                continue;
-            }
-            any = true;
-            if attempt.spec.options.schema == SchemaMode::Always {
-                attempt.ask("adding columns", Side::Sink, || sink.add_to_table(now)).await?;
-                let NormalTable { name, columns } = now;
-                self.widen(name, longer(&known, columns)).await?;
-            }
-        }
-        Ok(any)
-    }
-
-    async fn widen(&self, table: &str, columns: impl Iterator<Item = &Column>) -> Worked<()> {
-        for column in columns {
-            let widen = || self.sink.widen_column(table, column);
-            self.attempt.ask("making a column longer", Side::Sink, widen).await?;
-        }
-        Ok(())
-    }
-}
-
-/// What is longer now than it was.
-fn longer<'a>(known: &'a [Column], now: &'a [Column]) -> impl Iterator<Item = &'a Column> {
-    now.iter().filter(|column| known.iter().any(|own| own.name == column.name && own.length < column.length))
 }

@@ -1,6 +1,6 @@
 //! What a tail looks at besides rows, each at its own pace: new subtables, the source's clock, its newest row.
 
-use tdferry_common::port::{Side, Tables};
+use tdferry_common::port::{PortError, PortResult, Side, Tables};
 use tokio::time::Instant;
 
 use super::Tail;
@@ -29,16 +29,15 @@ impl Tail {
     /// Looks at whatever is due.
     pub(super) async fn look(&mut self) -> Worked<()> {
         let now = Instant::now();
-        if self.is_gone {
-            return Ok(());
-        }
         if now >= self.looks.clock {
             self.looks.clock = now + self.attempt.session.timing.heartbeat;
             self.clock.set(&self.attempt, self.source.as_ref()).await?;
             self.clock.tell_skew();
             self.newest().await?;
         }
-        self.once_more().await?;
+        if !self.is_gone {
+            self.once_more().await?;
+        }
         if now >= self.looks.structure {
             self.looks.structure = now + self.options().schema_polling_interval;
             self.structure().await?;
@@ -50,11 +49,11 @@ impl Tail {
     }
 
     /// Tells the source's newest row, which is what the watermark is behind.
-    pub(super) async fn newest(&self) -> Worked<Option<i64>> {
-        let Self { attempt, source, .. } = self;
+    pub(super) async fn newest(&mut self) -> Worked<Option<i64>> {
+        let Self { attempt, source, watermark, .. } = &*self;
         let stable = attempt.claimed.stable.as_str();
         let ask = |tables| async move {
-            attempt.ask("asking for the newest row", Side::Source, || source.newest(tables)).await
+            attempt.ask("asking for the newest row", Side::Source, || if_there(source.newest(tables))).await
         };
         let newest = if stable.is_empty() {
             let mut newest = None;
@@ -65,7 +64,12 @@ impl Tail {
         } else {
             ask(Tables::All { stable }).await?
         };
-        attempt.ledger.advance(|_, totals| totals.newest = newest.or(totals.newest));
+        // and where it stands: else silence would cost a commit of its own
+        attempt.ledger.advance(|offset, totals| {
+            offset.next = offset.next.max(*watermark);
+            totals.newest = newest.or(totals.newest);
+        });
+        self.entered = Instant::now();
         Ok(newest)
     }
 
@@ -80,5 +84,13 @@ impl Tail {
             self.meet_all().await?;
         }
         Ok(())
+    }
+}
+
+/// What is asked of something that may have been dropped: then there is nothing of it.
+pub(super) async fn if_there<T: Default>(answer: impl Future<Output = PortResult<T>>) -> PortResult<T> {
+    match answer.await {
+        Err(PortError::Missing { .. }) => Ok(T::default()),
+        answer => answer,
     }
 }

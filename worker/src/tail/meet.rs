@@ -10,6 +10,7 @@ use tdferry_common::schema::Stable;
 
 use super::Tail;
 use super::known::Is;
+use super::look::if_there;
 use crate::create;
 use crate::lease::{Growth, Worked, within};
 use crate::period;
@@ -45,7 +46,7 @@ impl Tail {
                 }
                 Ok(names)
             };
-            within(limit, tries, Side::Source, all).await
+            within(limit, tries, Side::Source, if_there(all)).await
         });
         let listed = listed.await?;
         listed.map_err(|error| crate::lease::Ended::at_database(&error, "listing subtables"))

@@ -27,6 +27,7 @@ use crate::filter::Filter;
 use crate::lease::{Attempt, Finish, Worked};
 use crate::structure::Layout;
 use audit::Audits;
+use change::Seen;
 use clock::SourceClock;
 use known::Known;
 use look::Looks;
@@ -38,6 +39,7 @@ struct Tail {
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
     layout: Layout,
+    seen: Seen,
     writer: Writer,
     filter: Filter,
     precision: Precision,
@@ -94,10 +96,13 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
             if tail.is_at_its_end() && tail.end().await? {
                 return Ok(Finish::Commit);
             }
-            // what is due is done piece by piece while there is time: rows of now come first
-            while !tail.is_gone && tail.audits.has_work() && Instant::now() < next {
+            // what is due is done piece by piece while there is time, and one piece at least: rows of now come first
+            while !tail.is_gone && tail.audits.has_work() {
                 tail.attempt.go_on()?;
                 tail.audit().await?;
+                if Instant::now() >= next {
+                    break;
+                }
             }
             tail.rest(next).await?;
         }
@@ -107,7 +112,9 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
 impl Tail {
     async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
         let (source, sink) = (attempt.source().await?, attempt.sink().await?);
+        change::awaited(&attempt, source.as_ref(), sink.as_ref()).await?;
         let both = attempt.session.structures.both(&attempt, source.as_ref(), sink.as_ref()).await?;
+        let seen = change::seen(&attempt, source.as_ref(), sink.as_ref()).await?;
         let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
         let precision = both.source.precision;
         let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
@@ -118,6 +125,7 @@ impl Tail {
             source,
             sink,
             layout,
+            seen,
             writer,
             filter: Filter::new(&attempt.spec.options),
             precision,

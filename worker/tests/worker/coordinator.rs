@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tdferry_common::id::{ClaimId, Epoch, ShardId};
+use tdferry_common::id::{ClaimId, Epoch, GroupId, ShardId};
 use tdferry_common::lease::LeaseKey;
-use tdferry_common::shard::{Checkpoint, Range, Shard, ShardEvent, ShardState};
+use tdferry_common::shard::{Checkpoint, Density, Range, Shard, ShardEvent, ShardKind, ShardState};
 use tdferry_common::time::Period;
 use tdferry_proto::v1;
 use tokio::sync::watch;
@@ -51,6 +51,12 @@ pub(crate) struct State {
     pub(crate) cannot_cut: bool,
     /// Every cut that came.
     pub(crate) cuts: Vec<v1::CutRequest>,
+    /// Every growth that came.
+    pub(crate) grows: Vec<v1::GrowRequest>,
+    /// The lease is lost before the next growth comes.
+    pub(crate) fence_grow: bool,
+    /// So many answers to growths get lost after they were taken.
+    pub(crate) lose_grows: usize,
     /// So many answers to commits get lost after they were taken.
     pub(crate) lose_answers: usize,
     /// Nothing is answered.
@@ -135,15 +141,18 @@ impl State {
         if self.away { Err(Status::unavailable("told to be away")) } else { Ok(()) }
     }
 
-    pub(crate) fn claim(&mut self, slots: u32) -> Vec<v1::ClaimedLease> {
+    /// Tails have slots of their own.
+    pub(crate) fn claim(&mut self, slots: u32, tail_slots: u32) -> Vec<v1::ClaimedLease> {
         let free = |(id, place): &(&ShardId, &Place)| {
-            place.shard.state == ShardState::Open && !self.leases.contains_key(*id)
+            !self.paused && place.shard.state == ShardState::Open && !self.leases.contains_key(*id)
         };
-        let ids: Vec<_> = match self.paused {
-            true => Vec::new(),
-            false => self.shards.iter().filter(free).map(|(id, _)| id.clone()).collect(),
+        let some = |tails: bool, slots: u32| {
+            let of_kind = |(_, place): &(&ShardId, &Place)| (place.shard.kind == ShardKind::Tail) == tails;
+            let ids = self.shards.iter().filter(free).filter(of_kind).map(|(id, _)| id.clone());
+            ids.take(usize::try_from(slots).unwrap()).collect::<Vec<_>>()
         };
-        ids.into_iter().take(usize::try_from(slots).unwrap()).map(|id| self.lease(&id)).collect()
+        let ids = [some(false, slots), some(true, tail_slots)].concat();
+        ids.into_iter().map(|id| self.lease(&id)).collect()
     }
 
     fn lease(&mut self, id: &ShardId) -> v1::ClaimedLease {
@@ -219,6 +228,42 @@ impl State {
         }
         let shard = self.shards[&id].shard.clone();
         v1::CutResponse { verdict: verdict.into(), message, shard: Some(shard.into()) }
+    }
+
+    /// Commits, and puts up a group of the subtables that are new, with a shard that copies what they held before.
+    pub(crate) fn grow(&mut self, request: v1::GrowRequest) -> (v1::Verdict, String) {
+        self.grows.push(request.clone());
+        let v1::GrowRequest { key, fence, checkpoint, names, from, .. } = request;
+        let id: ShardId = key.clone().unwrap().shard.parse().unwrap();
+        if std::mem::take(&mut self.fence_grow) {
+            self.leases.remove(&id);
+        }
+        let to = Checkpoint::try_from(checkpoint.clone().unwrap()).unwrap().offset.next;
+        let answer = self.commit(v1::CommitRequest { key, fence, checkpoint, ..Default::default() });
+        if answer == (v1::Verdict::Committed, String::new()) {
+            let last = self.shards.values().filter_map(|place| place.shard.group).max();
+            let group = GroupId(last.map_or(0, |last| last.0 + 1));
+            let range = Range { from: 0, to: u32::try_from(names.len()).unwrap() };
+            let (kind, period) = (ShardKind::Copy(Density::Sparse), Period { from: from.min(to), to });
+            let shard = Shard::planned(ShardId::copy(group, 0), kind, Some(group), range, period);
+            let stable = self.shards[&id].stable.clone();
+            self.shards.insert(shard.id.clone(), Place { shard, stable, names });
+        }
+        answer
+    }
+
+    /// The next group of a tail's stable.
+    pub(crate) fn names(&self, request: v1::NamesRequest) -> v1::NamesResponse {
+        let tail: ShardId = request.key.unwrap().shard.parse().unwrap();
+        let stable = &self.shards[&tail].stable;
+        let group = |place: &&Place| place.shard.group.map(|group| group.0);
+        let of_stable = self.shards.values().filter(|place| place.stable == *stable && !place.names.is_empty());
+        let next = of_stable.filter(|place| group(place) > request.after).min_by_key(group);
+        v1::NamesResponse {
+            names: next.map(|place| place.names.clone()).unwrap_or_default(),
+            group: next.as_ref().and_then(group),
+            stables: Vec::new(),
+        }
     }
 
     pub(crate) fn beat(&mut self, request: v1::HeartbeatRequest) -> v1::HeartbeatResponse {

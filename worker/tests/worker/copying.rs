@@ -149,7 +149,7 @@ async fn a_worker_never_asks_for_more_leases_than_it_has_free_slots() {
     stage.finish(places.collect::<Vec<_>>()).await;
     assert_same(&stage.source.held(), &stage.sink.held());
     let state = stage.coordinator.state();
-    assert!(state.claims.iter().all(|claim| (1..=2).contains(&claim.slots)));
+    assert!(state.claims.iter().all(|claim| claim.slots <= 2));
     assert!(state.heartbeats.iter().all(|beat| beat.held.len() <= 2));
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod any_database;
+mod changing;
 mod check;
 mod conditions;
 mod coordinator;
@@ -11,8 +12,12 @@ mod cutting;
 mod ending;
 mod extra_tables;
 mod faults;
+mod following;
+mod late_rows;
 mod leases;
+mod new_subtables;
 mod policies;
+mod production;
 mod rejecting;
 mod serve;
 mod shaping;

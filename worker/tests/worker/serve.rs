@@ -64,7 +64,7 @@ impl WorkerService for Coordinator {
             if request.session != state.session {
                 return Ok(Response::new(v1::ClaimResponse { leases: Vec::new(), session_lost: true }));
             }
-            let leases = state.claim(request.slots);
+            let leases = state.claim(request.slots, request.tail_slots);
             state.claims.push(request);
             (leases, state.claim_wait)
         };
@@ -104,6 +104,26 @@ impl WorkerService for Coordinator {
             true => Err(Status::unavailable("the answer got lost")),
             false => Ok(Response::new(answer)),
         }
+    }
+
+    async fn grow(&self, request: Request<v1::GrowRequest>) -> Answer<v1::GrowResponse> {
+        let mut state = self.state();
+        state.reachable()?;
+        let (verdict, message) = state.grow(request.into_inner());
+        let lost = state.lose_grows > 0;
+        state.lose_grows = state.lose_grows.saturating_sub(1);
+        drop(state);
+        self.acted();
+        match lost {
+            true => Err(Status::unavailable("the answer got lost")),
+            false => Ok(Response::new(v1::GrowResponse { verdict: verdict.into(), message })),
+        }
+    }
+
+    async fn names(&self, request: Request<v1::NamesRequest>) -> Answer<v1::NamesResponse> {
+        let state = self.state();
+        state.reachable()?;
+        Ok(Response::new(state.names(request.into_inner())))
     }
 
     async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answer<v1::ReleaseResponse> {

@@ -25,12 +25,17 @@ pub(crate) const NOW_MILLIS: i64 = 1_600_600_000_000;
 /// All that a generated database holds.
 pub(crate) const HISTORY: Period = Period { from: 0, to: NOW_MILLIS };
 
+/// Of the one tail that a stage has.
+pub(crate) const TAIL_GROUP: GroupId = GroupId(2);
+
 pub(crate) struct Stage {
     pub(crate) source: Arc<MemServer>,
     pub(crate) sink: Arc<MemServer>,
     pub(crate) coordinator: Coordinator,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) slots: u32,
+    /// The time of day, for one worker after the other.
+    pub(crate) clock: Clock,
 }
 
 /// A worker that runs, until it is stopped.
@@ -64,7 +69,7 @@ impl Stage {
     pub(crate) fn with_values(database: MemDatabase, options: BTreeMap<String, OptionValue>) -> Self {
         let (source, sink) = (MemServer::source(database), MemServer::sink());
         let connector = Arc::new(MemConnector::new(Arc::clone(&source), Arc::clone(&sink)));
-        Self { source, sink, coordinator: Coordinator::new(spec(options)), connector, slots: 2 }
+        Self { source, sink, coordinator: Coordinator::new(spec(options)), connector, slots: 2, clock: Clock::simulated(NOW_MILLIS) }
     }
 
     /// A sink that has the source's structure and no rows.
@@ -91,7 +96,7 @@ impl Stage {
             connector: Arc::clone(&self.connector),
             slots: self.slots,
             labels: BTreeMap::new(),
-            clock: Clock::simulated(NOW_MILLIS),
+            clock: self.clock.clone(),
             seed: 7,
             host: "test".into(),
         });
@@ -136,6 +141,19 @@ impl Stage {
 
     pub(crate) fn sparse(&self, stable: &str) -> Place {
         self.place(stable, 1, ShardKind::Copy(Density::Sparse))
+    }
+
+    /// Follows a stable, or the normal tables, from where a history ends.
+    pub(crate) fn tail(&self, stable: &str) -> Place {
+        let mut place = self.place(stable, TAIL_GROUP.0, ShardKind::Tail);
+        if !stable.is_empty() {
+            place.names.clear();
+        }
+        let range = Range { from: 0, to: u32::try_from(place.names.len()).unwrap() };
+        let period = Period { from: NOW_MILLIS, to: i64::MAX };
+        let id = ShardId::tail(TAIL_GROUP);
+        place.shard = Shard::planned(id, ShardKind::Tail, Some(TAIL_GROUP), range, period);
+        place
     }
 
     pub(crate) fn schema(&self) -> Place {

@@ -1,0 +1,175 @@
+//! A source whose structure changes while it is followed: what is added is followed, what is dropped stops nobody.
+
+use std::time::Duration;
+
+use tdferry_common::batch::Value;
+use tdferry_common::schema::{Column, DataType, Stable};
+use tdferry_common::testing::{MemDatabase, column};
+use tdferry_common::time::Precision;
+use tokio::time::sleep;
+
+use crate::production::Live;
+use crate::stage::Stage;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Two subtables with a text of at most 20 bytes.
+fn texts() -> MemDatabase {
+    let mut database = MemDatabase::new("source", Precision::Milli);
+    let columns = vec![column("ts", DataType::Timestamp), column("text", DataType::Binary)];
+    database.add_stable(Stable { name: "meters".into(), columns, tags: vec![column("tag", DataType::Int)] });
+    for n in 0..2 {
+        let name = format!("d{n}");
+        database.add_subtable("meters", &name, vec![Value::Int(n)]);
+        database.put_row(&name, vec![Value::Timestamp(1_600_000_000_000 + n), Value::Binary(b"old".to_vec())]);
+    }
+    database
+}
+
+/// Production alters the stable: its columns, with what old rows have in new ones.
+fn alter(source: &mut MemDatabase, change: impl Fn(&mut Vec<Column>)) {
+    let stable = source.stables.get_mut("meters").unwrap();
+    change(&mut stable.columns);
+    let columns = stable.columns.clone();
+    for table in source.tables.values_mut() {
+        table.columns = columns.clone().into();
+        table.rows.values_mut().for_each(|row| row.resize(columns.len(), Value::Null));
+    }
+}
+
+fn put(live: &Live, table: &str, cells: &[Value]) {
+    let row = [&[Value::Timestamp(live.now())], cells].concat();
+    live.stage.source.change(|source| source.put_row(table, row));
+}
+
+fn text(length: usize) -> Value {
+    Value::Binary(vec![b'x'; length])
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_written_as_soon_as_a_column_is_added_have_it_in_the_target() {
+    for millis in [0, 700, 1_900, 3_100, 4_999] {
+        let live = Live::new(texts(), &[("audit-window", "off")]).await;
+        sleep(20 * SECOND + Duration::from_millis(millis)).await;
+        live.stage.source.change(|source| {
+            alter(source, |columns| columns.push(column("more", DataType::Int)));
+        });
+        for n in 0..10 {
+            put(&live, "d0", &[text(3), Value::Int(n)]);
+            sleep(SECOND).await;
+        }
+        live.until_same().await;
+        live.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_column_that_became_longer_takes_longer_values() {
+    for millis in [0, 1_300, 4_900] {
+        let live = Live::new(texts(), &[("audit-window", "off")]).await;
+        sleep(20 * SECOND + Duration::from_millis(millis)).await;
+        live.stage.source.change(|source| alter(source, |columns| columns[1].length = 200));
+        for _ in 0..10 {
+            put(&live, "d1", &[text(150)]);
+            sleep(SECOND).await;
+        }
+        live.until_same().await;
+        live.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_is_added_is_added_to_the_target_and_new_subtables_have_it() {
+    let live = Live::new(texts(), &[]).await;
+    live.stage.source.change(|source| {
+        source.stables.get_mut("meters").unwrap().tags.push(column("place", DataType::Int));
+        source.tables.values_mut().for_each(|table| table.tags.push(Value::Null));
+    });
+    sleep(30 * SECOND).await;
+    live.stage.source.change(|source| source.add_subtable("meters", "d2", vec![Value::Int(2), Value::Int(9)]));
+    put(&live, "d2", &[text(1)]);
+    live.until_same().await;
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subtable_of_a_stable_with_a_new_tag_that_comes_at_once_is_created_whole() {
+    let live = Live::new(texts(), &[]).await;
+    live.stage.source.change(|source| {
+        source.stables.get_mut("meters").unwrap().tags.push(column("place", DataType::Int));
+        source.tables.values_mut().for_each(|table| table.tags.push(Value::Null));
+        source.add_subtable("meters", "d2", vec![Value::Int(2), Value::Int(9)]);
+    });
+    put(&live, "d2", &[text(1)]);
+    live.until_same().await;
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_structure_that_stays_is_not_read_by_again() {
+    let stage = Stage::with_options(
+        texts(),
+        &[("mode", "both"), ("schema", "none"), ("on-missing-column", "omit"), ("audit-window", "off")],
+    );
+    stage.prepare();
+    // the target was made without it, and the task leaves it out
+    stage.source.change(|source| alter(source, |columns| columns.push(column("more", DataType::Int))));
+    stage.coordinator.add([stage.dense("meters"), stage.tail("meters")]);
+    let live = Live { running: stage.start(), stage };
+    sleep(60 * SECOND).await;
+    for n in 0..120 {
+        put(&live, "d0", &[text(1), Value::Int(n)]);
+        sleep(SECOND).await;
+    }
+    sleep(30 * SECOND).await;
+    assert_eq!(live.stage.sink.held().tables["d0"].rows.len(), 121);
+    assert_eq!(live.stage.sink.counters().rows_again(), 0, "rows were read again for no change");
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_subtable_stops_nobody_and_one_of_its_name_is_followed_again() {
+    let live = Live::new(texts(), &[]).await;
+    put(&live, "d1", &[text(2)]);
+    live.until_same().await;
+    live.stage.source.change(|source| source.tables.remove("d1"));
+    for _ in 0..200 {
+        put(&live, "d0", &[text(1)]);
+        sleep(SECOND).await;
+    }
+    live.until_committed().await;
+    let held = live.stage.sink.held();
+    assert_eq!((held.tables["d0"].rows.len(), held.tables["d1"].rows.len()), (201, 2));
+    live.stage.source.change(|source| source.add_subtable("meters", "d1", vec![Value::Int(1)]));
+    put(&live, "d1", &[text(4)]);
+    live.until_committed().await;
+    live.until_committed().await;
+    assert_eq!(live.stage.sink.held().tables["d1"].rows.len(), 3);
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_stable_is_waited_for_and_followed_when_it_is_back() {
+    for lost in [false, true] {
+        let live = Live::new(texts(), &[]).await;
+        let before = live.stage.source.held();
+        live.stage.source.change(|source| {
+            source.stables.clear();
+            source.tables.clear();
+        });
+        sleep(200 * SECOND).await;
+        if lost {
+            // whoever follows next finds no stable from the first
+            live.stage.coordinator.end_session();
+            sleep(200 * SECOND).await;
+        }
+        assert_eq!(live.stage.sink.held().row_count(), 2, "what was copied stays");
+        live.stage.source.change(|source| *source = before);
+        for _ in 0..5 {
+            put(&live, "d0", &[text(2)]);
+            sleep(SECOND).await;
+        }
+        live.until_same().await;
+        live.stop().await;
+    }
+}
