@@ -78,7 +78,8 @@ fn copied(stable: &str, asked: &GrowAsked, shards: &[StoredShard]) -> Result<Vec
     let watermark = asked.checkpoint.offset.next;
     let period = Period { from: asked.from.min(watermark), to: watermark };
     let grown = |(names, id)| {
-        packed(stable, names).map(|(packed, range)| (id, packed, vec![copy(id, range, period)]))
+        packed(stable, names)
+            .map(|(packed, range)| (id, packed, vec![copy(id, Density::Sparse, range, period)]))
     };
     chunks(&asked.names).into_iter().zip(next_ids(shards)).map(grown).collect()
 }
@@ -102,7 +103,7 @@ fn followed(
     let period = Period { from: asked.from.min(from), to: from };
     let grown = |(names, id)| {
         let (packed, range) = packed(stable, names)?;
-        Ok((id, packed, vec![planner::tail(id, range, from), copy(id, range, period)]))
+        Ok((id, packed, vec![planner::tail(id, range, from), copy(id, Density::Dense, range, period)]))
     };
     chunks(&asked.names).into_iter().zip(ids).map(grown).collect()
 }
@@ -119,8 +120,7 @@ fn packed(stable: &str, names: &[String]) -> Result<(Vec<u8>, Range), StoreError
     Ok((packed, Range { from: 0, to: u32::try_from(names.len()).unwrap_or(u32::MAX) }))
 }
 
-fn copy(id: GroupId, range: Range, period: Period) -> Shard {
-    let density = Density::Sparse;
+fn copy(id: GroupId, density: Density, range: Range, period: Period) -> Shard {
     Shard::planned(ShardId::copy(id, 0), ShardKind::Copy(density), Some(id), range, period)
 }
 

@@ -191,7 +191,9 @@ impl Tail {
                 let count = async |rows: &dyn Rows| {
                     let counted = self
                         .attempt
-                        .ask("counting rows by table", rows.side(), || if_there(rows.count_each(tables, period)))
+                        .ask("counting rows by table", rows.side(), || {
+                            if_there(rows.count_each(tables, period))
+                        })
                         .await?;
                     let counted = counted.into_iter().map(|(table, rows)| (table, TableSum::counted(rows)));
                     Worked::Ok(counted.collect::<BTreeMap<_, _>>())
