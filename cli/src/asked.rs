@@ -114,7 +114,6 @@ impl Asked {
         };
         for spec in &mut specs {
             spec.options.load_files(&|path| std::fs::read_to_string(path)).map_err(usage)?;
-            spec.check_supported().map_err(usage)?;
         }
         Ok(specs)
     }

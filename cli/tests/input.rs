@@ -46,7 +46,7 @@ async fn each_mistake_gets_one_message_and_its_exit_code_and_stores_nothing() {
         (&from, &target_password, &[], 4, &["to", "password"]),
         (&unknown_option, &to, &[], 2, &["speed"]),
         (&from, &to, &late, 2, &["start", "end"]),
-        (&from, &to, &["--mode", "realtime"], 2, &["mode"]),
+        (&from, &to, &["--mode", "realtime", "--start", "2024-01-01T00:00:00Z"], 2, &["start", "realtime"]),
         ("taos+ws//root@x", &to, &[], 2, &["from"]),
         (&from, "postgres://x/y", &[], 2, &["to", "driver", "taos+ws"]),
         (&from, &to, &["--name", "no/slash"], 2, &["name"]),

@@ -101,6 +101,9 @@ const fn is_zero(number: &u64) -> bool {
 ///                 ▲ │                     ▲ │                        ▲ │
 ///         Retried │ └─ShardsFailed──┐     │ └────ShardsFailed────┐   │ └─ShardsFailed─┐
 ///                 └───────────────  Failed { phase } ◀───────────┴───┴────────────────┘
+///
+/// A task that follows its source goes from copying, or from comparing what was copied, to Active(Live), and stays there
+/// until it is marked: then to Active(Verify) when all tails came to the mark, and on as above.
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
@@ -394,6 +397,20 @@ mod tests {
         assert_eq!(repairing.phase(), Some(Phase::Repair(1)));
         assert_eq!(repairing.clone().next(done(Some(Phase::Verify(1)))), Ok(verifying(1)));
         assert!(repairing.next(differed).is_err(), "only comparing finds differences");
+    }
+
+    #[test]
+    fn a_task_that_is_cut_over_can_follow_on_until_it_has_ended() {
+        let live = TaskState::Active { phase: Phase::Live, planned: planned() };
+        let marked = live.clone().next(TaskEvent::Marked(Some(7))).unwrap();
+        assert_eq!((live.name(), marked.name()), ("live", "cutting over"));
+        assert_eq!(marked.clone().next(TaskEvent::Marked(None)), Ok(live.clone()));
+        let verifying = marked.next(done(Some(Phase::Verify(0)))).unwrap();
+        assert_eq!(verifying.clone().next(TaskEvent::Marked(None)), Ok(live));
+        assert!(verifying.clone().next(TaskEvent::Marked(Some(9))).is_err());
+        assert!(verifying.next(done(None)).unwrap().next(TaskEvent::Marked(None)).is_err());
+        let history = TaskState::Active { phase: Phase::Verify(0), planned: planned() };
+        assert!(history.next(TaskEvent::Marked(None)).is_err(), "it was never marked");
     }
 
     #[test]

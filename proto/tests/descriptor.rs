@@ -129,7 +129,7 @@ fn whatever_is_taken_away_or_changed_is_seen_and_what_is_added_is_not_missed() {
         ),
         (
             "a field gone",
-            |file| drop(message(file, "ClaimRequest").field.pop()),
+            |file| drop(message(file, "ClaimRequest").field.remove(2)),
             Some("ClaimRequest 3 = slots"),
         ),
         (

@@ -72,7 +72,6 @@ fn read(file: &PathBuf) -> Result<Vec<Spec>, Failure> {
         spec.options
             .load_files(&|path| std::fs::read_to_string(path))
             .map_err(|error| usage(error.to_string()))?;
-        spec.check_supported().map_err(|error| usage(error.to_string()))?;
         spec.check_stored().map_err(|error| usage(error.to_string()))?;
     }
     Ok(specs)

@@ -46,6 +46,8 @@ fn every_option_of_the_table_can_be_asked_for_and_is_kept() {
         ("interval", "2s"),
         ("excursion", "1s500ms"),
         ("schema-polling-interval", "30s"),
+        ("audit-window", "1h,7d"),
+        ("audit-by", "digest"),
         ("stables", "@/etc/lists/stables"),
         ("tables", "@/etc/lists/tables"),
         ("columns", "@/etc/lists/columns"),

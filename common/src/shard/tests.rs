@@ -156,3 +156,27 @@ fn a_terminal_shard_takes_nothing_but_a_retry_of_a_failed_one() {
     assert!(done.next(ShardEvent::Retried).is_err());
     assert!(failed.next(ShardEvent::Retried).is_ok());
 }
+
+#[test]
+fn a_tail_ends_at_its_mark_and_goes_on_where_that_is_taken_back() {
+    let tail = || {
+        let period = Period { from: 100, to: i64::MAX };
+        Shard::planned(ShardId::tail(GroupId(1)), ShardKind::Tail, Some(GroupId(1)), Range::NONE, period)
+    };
+    let standing =
+        |next| Checkpoint { epoch: Epoch(1), seq: 1, offset: Offset { index: 0, next }, ..tail().checkpoint };
+    let tail = tail().next(ShardEvent::Committed { checkpoint: standing(500) }).unwrap();
+    assert!(tail.clone().next(ShardEvent::Bounded { to: 499 }).is_err(), "it has passed that");
+    let bounded = tail.next(ShardEvent::Bounded { to: 900 }).unwrap();
+    let end = |next| ShardEvent::Ended {
+        checkpoint: Checkpoint { seq: 2, ..standing(next) },
+        outcome: Outcome::Done,
+    };
+    assert!(bounded.clone().next(end(899)).is_err());
+    let done = bounded.next(end(900)).unwrap();
+    assert_eq!(done.state, ShardState::Done);
+    let open = done.next(ShardEvent::Bounded { to: i64::MAX }).unwrap();
+    assert_eq!((open.state.clone(), open.checkpoint.offset.next), (ShardState::Open, 900));
+    let copied = copy().next(ShardEvent::Bounded { to: 900 });
+    assert!(copied.is_err(), "only tails are bounded");
+}

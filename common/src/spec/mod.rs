@@ -16,7 +16,7 @@ use std::str::FromStr;
 pub use name::{BadTaskName, TaskName};
 
 use crate::dsn::{DriverParam, Dsn, OptionParams, Transport};
-use crate::options::{FailsTo, Mode, OptionValue, Options, REJECTS_DATABASE};
+use crate::options::{FailsTo, OptionValue, Options, REJECTS_DATABASE};
 
 /// What kind of source a task has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -139,13 +139,6 @@ impl Spec {
         match &self.options.fails_to {
             FailsTo::Target => format!("database `{REJECTS_DATABASE}` at {}", self.to.address()),
             FailsTo::Folder(folder) => format!("folder {}", folder.join(self.name.as_str()).display()),
-        }
-    }
-
-    /// Whether this version can do all that is asked for. Called before a task is created.
-    pub fn check_supported(&self) -> Result<(), SpecError> {
-        match self.options.mode {
-            Mode::History | Mode::Verify | Mode::Realtime | Mode::Both => Ok(()),
         }
     }
 

@@ -196,18 +196,6 @@ fn a_list_too_long_for_the_store_is_refused() {
 }
 
 #[test]
-fn modes_of_later_versions_are_read_and_refused_clearly() {
-    assert_eq!(build(FROM, TO, &[]).unwrap().check_supported(), Ok(()));
-    for mode in ["realtime", "both", "all"] {
-        let shown = build(FROM, TO, &[("mode", mode)]).unwrap().check_supported().unwrap_err().to_string();
-        assert!(
-            shown.starts_with("field `options.mode`: ") && shown.contains("not yet supported"),
-            "{shown}"
-        );
-    }
-}
-
-#[test]
 fn options_of_the_client_reach_the_dsns_that_can_use_them() {
     let options = [("libraryPath", "/l.so"), ("compression", "on")];
     let spec = build("taos://s/d", "ws://t/d", &options).unwrap();

@@ -165,6 +165,9 @@ impl Replay {
             else {
                 continue; // shards that go are those of a plan or a task that is swept
             };
+            if new.kind == ShardKind::Tail {
+                continue; // where it ends moves without a cut
+            }
             let changed = plans.entry((place.0.clone(), place.1)).or_default();
             match self.shards.get(place) {
                 None => changed.new.push(new),

@@ -430,4 +430,30 @@ mod tests {
         assert_eq!(stops(&again, [11, 10], Some(10)), None);
         assert!(stops(&again, [11, 11], Some(10)).is_some());
     }
+
+    #[test]
+    fn a_task_follows_until_its_tails_end_and_is_then_compared() {
+        let tail = |state| {
+            let range = Range { from: 0, to: 2 };
+            let period = Period { from: 5, to: 9 };
+            let planned =
+                Shard::planned(ShardId::tail(GroupId(3)), ShardKind::Tail, Some(GroupId(3)), range, period);
+            Shard { state, ..planned }
+        };
+        let done = |kind| shard(kind, ShardState::Done);
+        let to = |next| Some(TaskEvent::PhaseDone { next, rejected: 0, at_millis: 7 });
+        let schema = done(ShardKind::Schema);
+        assert_eq!(next(Phase::Schema, &[schema.clone(), tail(ShardState::Open)]), to(Some(Phase::Live)));
+        let copying = [schema.clone(), done(COPY), tail(ShardState::Open)];
+        assert_eq!(next(Phase::Copy, &copying), to(Some(Phase::Live)));
+        assert_eq!(next(Phase::Live, &copying), None);
+        let late = [tail(ShardState::Done), shard(COPY, ShardState::Open)];
+        assert_eq!(next(Phase::Live, &late), None, "a new subtable is still copied");
+        let ended = [schema, done(COPY), tail(ShardState::Done)];
+        assert_eq!(next(Phase::Live, &ended), to(Some(Phase::Verify(0))));
+        let compared = [tail(ShardState::Done), done(ShardKind::Verify(Density::Dense))];
+        assert_eq!(next(Phase::Verify(0), &compared), to(None), "it does not follow once more");
+        let history = [tail(ShardState::Open), done(ShardKind::Verify(Density::Dense))];
+        assert_eq!(next(Phase::Verify(0), &history), to(Some(Phase::Live)));
+    }
 }

@@ -239,4 +239,35 @@ mod tests {
         assert_eq!(again[1].checkpoint.totals, Totals { left_out: 6, ..Totals::default() });
         assert_eq!(again[1].period, Period { from: 10, to: 20 });
     }
+
+    #[test]
+    fn what_was_followed_is_compared_whole_in_a_round_of_its_own() {
+        let tail = |group, tables| {
+            let (range, period) = (Range { from: 0, to: tables }, Period { from: 10, to: 90 });
+            Shard::planned(
+                ShardId::tail(GroupId(group)),
+                ShardKind::Tail,
+                Some(GroupId(group)),
+                range,
+                period,
+            )
+        };
+        // a stable's tail has no names, its groups have; the tail of normal tables has its own
+        let mut shards = vec![tail(0, 0), copied(1, 0, Some(1)), copied(1, 4, Some(1)), tail(2, 3)];
+        let of = |shards: &[Shard]| -> Vec<_> {
+            let all = followed(shards).into_iter();
+            all.map(|one| (one.id.to_string(), one.kind, one.range.to, one.period, one.expected)).collect()
+        };
+        let period = Period { from: 10, to: 90 };
+        let (sparse, dense) = (ShardKind::Verify(Density::Sparse), ShardKind::Verify(Density::Dense));
+        let wanted = vec![
+            ("verify-0-tail-00000001".to_owned(), sparse, 9, period, None),
+            ("verify-0-tail-00000002".to_owned(), dense, 3, period, None),
+        ];
+        assert_eq!(of(&shards), wanted);
+        shards.extend(verifies(&shards.clone(), Verify::Digest));
+        assert_eq!(next_round(&shards), 1);
+        assert_eq!(of(&shards)[0].0, "verify-1-tail-00000001");
+        assert_eq!(followed(&[copied(0, 0, None)]), [], "nothing was followed");
+    }
 }
