@@ -179,7 +179,7 @@ pub struct Subtable {
 /// What names a set of tables in one query: subtables of a stable, all or some, or one table by itself.
 #[derive(Debug, Clone, Copy)]
 pub enum Tables<'a> {
-    /// Every subtable that this stable has at that moment.
+    /// Every subtable that this stable has at that moment; at a sink also those that other tasks put there.
     All {
         /// The stable's name.
         stable: &'a str,

@@ -80,6 +80,9 @@ pub struct Planned {
     /// Rejects that the last retry found, which the task's budget passes over.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub excused: u64,
+    /// Where following ends, in units of the source: the task is being cut over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<i64>,
 }
 
 const fn is_zero(number: &u64) -> bool {
@@ -182,6 +185,8 @@ pub enum TaskEvent {
     },
     /// What differs is to be repaired.
     Repairing,
+    /// Following is to end at this moment, or goes on if none.
+    Marked(Option<i64>),
     /// A person retries failed shards.
     Retried {
         /// Rejects so far: the budget counts from here.
@@ -235,6 +240,7 @@ impl TaskState {
             Self::Active { phase: Phase::Schema, .. } => "creating",
             Self::Active { phase: Phase::Verify(_), .. } => "verifying",
             Self::Active { phase: Phase::Repair(_), .. } => "repairing",
+            Self::Active { phase: Phase::Live, planned: Planned { mark: Some(_), .. } } => "cutting over",
             Self::Active { phase: Phase::Live, .. } => "live",
             Self::Active { .. } => "copying",
             Self::Differs { .. } => "differs",
@@ -263,6 +269,17 @@ impl TaskState {
             (Self::Differs { planned, round, .. }, TaskEvent::Repairing) => {
                 Ok(Self::Active { planned, phase: Phase::Repair(round.saturating_add(1)) })
             }
+            (Self::Active { phase: Phase::Live, planned }, TaskEvent::Marked(mark)) => {
+                Ok(Self::Active { phase: Phase::Live, planned: Planned { mark, ..planned } })
+            }
+            // not before the very end: what follows may still go on
+            (
+                Self::Active { phase: Phase::Verify(_) | Phase::Repair(_), planned }
+                | Self::Differs { planned, .. },
+                TaskEvent::Marked(None),
+            ) if planned.mark.is_some() => {
+                Ok(Self::Active { phase: Phase::Live, planned: Planned { mark: None, ..planned } })
+            }
             (Self::Surveying, TaskEvent::ShardsFailed { reason, at_millis }) => {
                 Ok(Self::Failed { phase: Phase::Survey, planned: None, reason, at_millis })
             }
@@ -286,6 +303,7 @@ impl TaskEvent {
             Self::ShardsFailed { .. } => "failed shards",
             Self::Differed { .. } => "differences",
             Self::Repairing => "a repair",
+            Self::Marked(_) => "a mark",
             Self::Retried { .. } => "a retry",
         }
     }
@@ -334,7 +352,7 @@ mod tests {
 
     fn planned() -> Planned {
         let cutoff = Cutoff { units: 5, precision: Precision::Milli, from_source: true };
-        Planned { plan: PlanId(3), cutoff, fingerprint: 1, found: Found::default(), excused: 0 }
+        Planned { plan: PlanId(3), cutoff, fingerprint: 1, found: Found::default(), excused: 0, mark: None }
     }
 
     fn done(next: Option<Phase>) -> TaskEvent {

@@ -21,6 +21,8 @@ pub struct Stats {
     pub rows_by_insert: u64,
     /// Rows sent in answers to queries.
     pub rows_read: u64,
+    /// Tables that queries went through to find those rows.
+    pub tables_visited: u64,
     /// Tables created.
     pub tables_created: u64,
     /// Connections accepted.
@@ -35,6 +37,7 @@ pub(crate) struct Counters {
     rows_by_block: AtomicU64,
     rows_by_insert: AtomicU64,
     rows_read: AtomicU64,
+    tables_visited: AtomicU64,
     tables_created: AtomicU64,
     connections: AtomicU64,
 }
@@ -61,6 +64,10 @@ impl Counters {
         self.rows_read.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
+    pub(crate) fn tables_visited(&self, tables: usize) {
+        self.tables_visited.fetch_add(tables as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn tables_created(&self, tables: u64) {
         self.tables_created.fetch_add(tables, Ordering::Relaxed);
     }
@@ -78,6 +85,7 @@ impl Counters {
             rows_by_block: of(&self.rows_by_block),
             rows_by_insert: of(&self.rows_by_insert),
             rows_read: of(&self.rows_read),
+            tables_visited: of(&self.tables_visited),
             tables_created: of(&self.tables_created),
             connections: of(&self.connections),
         }

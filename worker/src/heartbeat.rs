@@ -46,6 +46,9 @@ fn obey(session: &Session, told: v1::LeaseDirective) {
     let Some(Ok(key)) = told.lease.map(LeaseKey::try_from) else {
         return tracing::warn!(?directive, "a directive names no lease");
     };
+    if let Some(end) = told.ends_at {
+        session.held.end_at(&key, end);
+    }
     match directive {
         v1::Directive::Drain => session.held.order(&key, Order::Drain),
         v1::Directive::Abandon => session.held.order(&key, Order::Abandon),

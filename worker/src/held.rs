@@ -36,7 +36,11 @@ pub(crate) struct Held(Arc<Mutex<BTreeMap<LeaseKey, Told>>>);
 struct Told {
     order: watch::Sender<Order>,
     cut: Cut,
+    end: End,
 }
+
+/// Where a tail is to end, as last heard.
+type End = Arc<Mutex<Option<i64>>>;
 
 type Cut = Arc<Mutex<Option<CutOrder>>>;
 
@@ -52,14 +56,16 @@ pub(crate) struct Holding {
 pub(crate) struct Orders {
     order: watch::Receiver<Order>,
     cut: Cut,
+    end: End,
 }
 
 impl Held {
     pub(crate) fn take(&self, key: LeaseKey) -> Holding {
         let (sender, receiver) = watch::channel(Order::Work);
-        let cut = Cut::default();
-        self.lock().insert(key.clone(), Told { order: sender, cut: Arc::clone(&cut) });
-        Holding { held: self.clone(), key, orders: Orders { order: receiver, cut } }
+        let (cut, end) = (Cut::default(), End::default());
+        let told = Told { order: sender, cut: Arc::clone(&cut), end: Arc::clone(&end) };
+        self.lock().insert(key.clone(), told);
+        Holding { held: self.clone(), key, orders: Orders { order: receiver, cut, end } }
     }
 
     pub(crate) fn keys(&self) -> Vec<LeaseKey> {
@@ -76,6 +82,13 @@ impl Held {
     pub(crate) fn order_cut(&self, key: &LeaseKey, order: CutOrder) {
         if let Some(told) = self.lock().get(key) {
             *lock(&told.cut) = Some(order);
+        }
+    }
+
+    /// Tells where a tail ends; the last word counts.
+    pub(crate) fn end_at(&self, key: &LeaseKey, end: i64) {
+        if let Some(told) = self.lock().get(key) {
+            *told.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
         }
     }
 
@@ -115,6 +128,11 @@ impl Drop for Holding {
 impl Orders {
     pub(crate) fn is_draining(&self) -> bool {
         *self.order.borrow() >= Order::Drain
+    }
+
+    /// Where a tail is to end, if that was heard.
+    pub(crate) fn ends_at(&self) -> Option<i64> {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a cut is asked for.

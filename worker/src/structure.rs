@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use tdferry_common::options::{Mode, SchemaMode};
 use tdferry_common::port::{Side, Sink, Source};
 use tdferry_common::schema::{Column, Database, NormalTable, Stable};
 use tdferry_common::shard::ShardKind;
@@ -115,8 +116,35 @@ impl Structures {
         sink: &dyn Sink,
     ) -> Worked<Layout> {
         let (layout, mismatches) = self.held(attempt, source, sink).await?;
+        if mismatches.is_empty() || !is_followed(attempt) {
+            self.settled(attempt, mismatches)?;
+            return Ok(layout);
+        }
+        // the source's structure is followed: what was added or made longer since is so at the target first
+        self.fit(attempt, source, sink).await?;
+        self.forget(attempt);
+        let (layout, mismatches) = self.held(attempt, source, sink).await?;
         self.settled(attempt, mismatches)?;
         Ok(layout)
+    }
+
+    /// Gives the target's tables of a shard the columns and tags they lack, and the lengths.
+    async fn fit(&self, attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {
+        let stable = &attempt.claimed.stable;
+        if stable.is_empty() {
+            let known = self.normal(attempt, source).await?;
+            let tables: Vec<_> =
+                attempt.claimed.shard_names().iter().filter_map(|name| known.get(name)).collect();
+            return fit_normal(attempt, sink, &tables).await;
+        }
+        let both = self.both(attempt, source, sink).await?;
+        let Some(own) = both.source_stable(stable) else { return Ok(()) };
+        attempt.ask("adding columns and tags", Side::Sink, || sink.add_to_stable(own)).await?;
+        let there = both.target_stables.get(&both.mapping.stable(stable));
+        let there = there.into_iter().flat_map(|there| there.columns.iter().chain(&there.tags)).collect();
+        let wanted = both.mapping.target_stable(own);
+        let columns = own.columns.iter().zip(&wanted.columns).chain(own.tags.iter().zip(&wanted.tags));
+        widen(attempt, sink, stable, columns, there).await
     }
 
     /// The same for who compares: normal tables that the target lacks are told by the source's names, and fail nothing.
@@ -276,6 +304,47 @@ impl Both {
         mismatches.extend(target::hold_columns(&stable.name, Of::Tag, &stable.tags, &found.tags));
         mismatches
     }
+}
+
+/// Whether what changes in the source's structure is to be so at the target, too.
+fn is_followed(attempt: &Attempt) -> bool {
+    let options = &attempt.spec.options;
+    matches!(options.mode, Mode::Realtime | Mode::Both) && options.schema == SchemaMode::Always
+}
+
+async fn fit_normal(attempt: &Attempt, sink: &dyn Sink, tables: &[&NormalTable]) -> Worked<()> {
+    let mapping = attempt.mapping();
+    for some in tables.chunks(TABLES) {
+        let names: Vec<_> = some.iter().map(|table| table.name.clone()).collect();
+        let found =
+            attempt.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
+        for table in some {
+            let wanted = mapping.target_table(table);
+            let Some(there) = found.iter().find(|there| there.name == wanted.name) else { continue };
+            attempt.ask("adding columns", Side::Sink, || sink.add_to_table(table)).await?;
+            let columns = table.columns.iter().zip(&wanted.columns);
+            widen(attempt, sink, &table.name, columns, there.columns.iter().collect()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes those of a table's columns and tags longer that are shorter at the target: each by its own name, beside what it
+/// is called there.
+async fn widen<'a>(
+    attempt: &Attempt,
+    sink: &dyn Sink,
+    table: &str,
+    columns: impl Iterator<Item = (&'a Column, &'a Column)>,
+    there: Vec<&Column>,
+) -> Worked<()> {
+    for (own, wanted) in columns {
+        if there.iter().any(|there| there.name == wanted.name && there.length < wanted.length) {
+            let widen = || sink.widen_column(table, own);
+            attempt.ask("making a column longer", Side::Sink, widen).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Normal tables held against the target's of their names.

@@ -8,6 +8,7 @@ use tdferry_common::spec::Spec;
 
 use crate::asked::Asked;
 use crate::exit::{Exit, Failure};
+use crate::task::Gate;
 
 /// Migrates one database in this process. Run it again after a crash, with the same --state: it goes on.
 ///
@@ -27,6 +28,11 @@ pub struct RunArgs {
     state: PathBuf,
     #[command(flatten)]
     doing: Doing,
+    /// With --mode both or realtime: the source's writers are stopped; once the last rows are over, compare and end
+    #[arg(long)]
+    cutover: bool,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 /// Compares two databases as they are and copies nothing: every tag and every cell, on both sides.
@@ -122,6 +128,8 @@ pub(super) struct Asking {
     pub(super) local: Local,
     /// Whether the task is forgotten when it came to its end.
     pub(super) once: bool,
+    /// What must hold before following ends; `None`: it does not.
+    pub(super) cutover: Option<Gate>,
 }
 
 impl RunArgs {
@@ -131,7 +139,10 @@ impl RunArgs {
         if let (Some(file), false) = (&self.doing.proof.certificate, specs.len() == 1) {
             return Err(one_file(file));
         }
-        Ok(specs.into_iter().map(|spec| self.doing.asking(spec, &self.state, false)).collect())
+        let cutover = self.cutover.then_some(&self.gate);
+        let asking =
+            |spec| Asking { cutover: cutover.cloned(), ..self.doing.asking(spec, &self.state, false) };
+        Ok(specs.into_iter().map(asking).collect())
     }
 }
 
@@ -147,7 +158,7 @@ impl VerifyArgs {
 impl Doing {
     fn asking(&self, spec: Spec, state: &Path, once: bool) -> Asking {
         let Self { repairs, proof, local } = self.clone();
-        Asking { spec, state: state.to_owned(), repairs, proof, local, once }
+        Asking { spec, state: state.to_owned(), repairs, proof, local, once, cutover: None }
     }
 }
 

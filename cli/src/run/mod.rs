@@ -3,6 +3,7 @@
 mod args;
 mod bars;
 mod cluster;
+mod cut_over;
 mod phases;
 mod preflight;
 mod proof;
@@ -122,6 +123,15 @@ async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connect
     Ok(summary.exit())
 }
 
+/// Something in the background that is over with whoever began it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// What is shown of a task while it runs, and kept of it for the end.
 struct Shown {
     bars: Bars,
@@ -137,7 +147,13 @@ async fn to_its_end(
     shown: &mut Shown,
 ) -> Result<v1::TaskView, Failure> {
     let Repairs { repair, delete_extra } = asking.repairs;
+    let mark = asking.cutover.clone().filter(|_| task.state != "cutting over" && !task.terminal);
+    let marking = mark.map(|gate| {
+        let (admin, name) = (admin.clone(), task.name.clone());
+        AbortOnDrop(tokio::spawn(async move { cut_over::once_all_holds(admin, &name, &gate).await }))
+    });
     let mut last = follow(admin, task, stop, shown).await?;
+    drop(marking);
     for _ in 0..MOST_REPAIRS {
         // what only the target has is all that a repair without deleting would find again
         let only_extra = !delete_extra && differing(&last).is_only_extra();

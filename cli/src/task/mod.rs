@@ -1,6 +1,7 @@
 //! `tdferry task …`: create, look at and control tasks.
 
 mod create;
+mod cutover;
 mod repair;
 mod view;
 
@@ -11,6 +12,7 @@ use tdferry_proto::v1::{self, admin_service_client::AdminServiceClient};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
+pub(crate) use cutover::{CutoverArgs, Gate, cutover, item_line};
 pub(crate) use repair::{RepairArgs, repair};
 pub(crate) use view::{describe, differing_json, lag, view_json};
 

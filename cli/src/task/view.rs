@@ -111,7 +111,10 @@ fn tail_line(tail: &v1::TailLag) -> String {
     let of = if tail.stable.is_empty() { "normal tables".to_owned() } else { format!("`{}`", tail.stable) };
     let newest = tail.newest_unix_millis.map_or_else(|| "not known".to_owned(), show_millis);
     let watermark = show_millis(tail.watermark_unix_millis);
-    format!("{of}: {:.1} s, copied up to {watermark}, newest row {newest} ({})", tail.behind_seconds, tail.shard)
+    format!(
+        "{of}: {:.1} s, copied up to {watermark}, newest row {newest} ({})",
+        tail.behind_seconds, tail.shard
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]

@@ -52,7 +52,9 @@ impl Kind for Horizons {
                 show_duration(*first),
                 show_duration(LEAST)
             )),
-            _ if horizons.len() > MOST => Err(format!("{} horizons are too many; write at most {MOST}", horizons.len())),
+            _ if horizons.len() > MOST => {
+                Err(format!("{} horizons are too many; write at most {MOST}", horizons.len()))
+            }
             _ => Ok(Self(horizons)),
         }
     }

@@ -216,6 +216,11 @@ pub enum ShardEvent {
     Poisoned,
     /// A person asks for another try.
     Retried,
+    /// Of a tail: it is to end at this moment, or never.
+    Bounded {
+        /// The first moment outside.
+        to: i64,
+    },
 }
 
 /// A transition that a shard does not know. Losing a race is not one: the store tells those apart first.
@@ -336,6 +341,11 @@ impl Shard {
                 let reason = self.poison_reason();
                 Ok(Self { state: ShardState::Failed { reason }, ..self })
             }
+            (ShardState::Open | ShardState::Done, ShardEvent::Bounded { to }) if self.may_end(to) => {
+                // one that is through goes on to the new end
+                let state = if self.period.to == to { self.state } else { ShardState::Open };
+                Ok(Self { period: Period { to, ..self.period }, state, ..self })
+            }
             (ShardState::Failed { .. }, ShardEvent::Retried) => {
                 Ok(Self { state: ShardState::Open, claims: 0, claim: None, ..self })
             }
@@ -385,6 +395,11 @@ impl Shard {
                 ..committed
             }),
         }
+    }
+
+    /// What a tail has passed cannot be taken back.
+    fn may_end(&self, to: i64) -> bool {
+        self.kind == ShardKind::Tail && self.checkpoint.offset.next <= to
     }
 
     /// Promise S4: the offset at the end, for a copy the four counts agreed, and nothing was found to differ.
@@ -447,6 +462,7 @@ impl ShardEvent {
             Self::Released => "a release",
             Self::Poisoned => "poison",
             Self::Retried => "a retry",
+            Self::Bounded { .. } => "an end",
         }
     }
 }

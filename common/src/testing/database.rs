@@ -65,6 +65,37 @@ impl MemDatabase {
         }
     }
 
+    /// Adds a column to a stable and its subtables, or to a normal table: rows that are there have NULL in it.
+    pub fn add_column(&mut self, name: &str, column: Column) {
+        if let Some(stable) = self.stables.get_mut(name) {
+            stable.columns.push(column.clone());
+        }
+        for (own, table) in &mut self.tables {
+            if own == name || table.stable.as_deref() == Some(name) {
+                table.columns = table.columns.iter().chain([&column]).cloned().collect();
+                table.rows.values_mut().for_each(|row| row.push(Value::Null));
+            }
+        }
+    }
+
+    /// Adds a tag to a stable: its subtables have NULL in it.
+    pub fn add_tag(&mut self, name: &str, tag: Column) {
+        let Some(stable) = self.stables.get_mut(name) else { return };
+        stable.tags.push(tag);
+        let tables = self.tables.values_mut().filter(|table| table.stable.as_deref() == Some(name));
+        tables.for_each(|table| table.tags.push(Value::Null));
+    }
+
+    /// Gives a subtable another value of a tag, which its stable must have.
+    pub fn set_tag(&mut self, table: &str, tag: &str, value: Value) {
+        let Some(table) = self.tables.get_mut(table) else { return };
+        let stable = table.stable.as_ref().and_then(|stable| self.stables.get(stable));
+        let at = stable.and_then(|stable| stable.tags.iter().position(|one| one.name == tag));
+        if let Some(own) = at.and_then(|at| table.tags.get_mut(at)) {
+            *own = value;
+        }
+    }
+
     /// The subtables of a stable, by name.
     pub fn subtables_of(&self, stable: &str) -> impl Iterator<Item = (&String, &MemTable)> {
         self.tables.iter().filter(move |(_, table)| table.stable.as_deref() == Some(stable))
@@ -78,7 +109,7 @@ impl MemDatabase {
 
 impl MemTable {
     /// Its rows in a period.
-    pub fn rows_in(&self, period: Period) -> impl Iterator<Item = (&i64, &Vec<Value>)> {
+    pub fn rows_in(&self, period: Period) -> impl DoubleEndedIterator<Item = (&i64, &Vec<Value>)> {
         // An inverted range would panic; an empty period has no rows.
         let to = period.to.max(period.from);
         self.rows.range(period.from..to)

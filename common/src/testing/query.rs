@@ -72,7 +72,9 @@ impl State {
                 let rows = self.database()?.subtables_of(name).map(|(_, table)| count(table)).sum();
                 BTreeMap::from([(name.to_owned(), rows)])
             }
-            _ => self.selected(tables)?.into_iter().map(|(name, table)| (name.clone(), count(table))).collect(),
+            _ => {
+                self.selected(tables)?.into_iter().map(|(name, table)| (name.clone(), count(table))).collect()
+            }
         };
         counts.retain(|_, rows| *rows > 0);
         Ok(counts)
@@ -109,7 +111,7 @@ impl State {
     }
 
     pub(super) fn newest(&self, tables: Tables<'_>) -> PortResult<Option<i64>> {
-        let last = |(_, table): (_, &MemTable)| table.rows_in(self.limits.keep).map(|(ts, _)| *ts).last();
+        let last = |(_, table): (_, &MemTable)| Some(*table.rows_in(self.limits.keep).next_back()?.0);
         Ok(self.selected(tables)?.into_iter().filter_map(last).max())
     }
 
@@ -161,7 +163,10 @@ impl State {
         let mut page = Page::new(self, columns, filter)?;
         let mut at = from;
         while let Some(name) = names.get(at.table) {
-            at = match page.take(self, name, period.starting_at(at.next))? {
+            // one that was dropped since the names were listed has no rows any more
+            let is_there = self.database()?.tables.contains_key(name);
+            let rest = if is_there { page.take(self, name, period.starting_at(at.next))? } else { None };
+            at = match rest {
                 Some(next) => Cursor { table: at.table, next },
                 None => Cursor { table: at.table + 1, next: period.from },
             };

@@ -188,6 +188,37 @@ async fn a_read_whose_end_got_lost_gives_all_rows_and_then_fails() {
 }
 
 #[tokio::test]
+async fn what_production_changes_while_somebody_reads_shows_in_what_is_read_next() {
+    let server = MemServer::source(meters());
+    let source = MemSource::new(Arc::clone(&server));
+    let stable = source.stables().await.unwrap().into_iter().find(|one| one.name == "meters").unwrap();
+    let mut first = source.read_all(&stable, Period::ALL);
+    assert!(first.try_next().await.unwrap().is_some());
+    let late = i64::MAX - 1;
+    server.change(|held| {
+        held.add_column("meters", column("extra", crate::schema::DataType::Int));
+        held.add_tag("meters", column("site", crate::schema::DataType::Int));
+        held.set_tag("d0000", "site", Value::Int(7));
+        let row = [Value::Timestamp(late), Value::Null, Value::Null, Value::Null, Value::Int(9)];
+        held.put_row("d0000", row.to_vec());
+        held.tables.remove("d0001");
+    });
+    let rest: Vec<_> = first.try_collect().await.unwrap();
+    assert!(rest.iter().all(|part| part.block.columns().len() == 4), "an answer keeps its columns");
+    let changed = source.stables().await.unwrap().into_iter().find(|one| one.name == "meters").unwrap();
+    let tags = source.tags(&changed, &["d0000".into()]).await.unwrap();
+    assert_eq!(tags[0].tags.last(), Some(&Value::Int(7)));
+    let end = Period { from: late, to: i64::MAX };
+    let parts: Vec<_> = source.read_all(&changed, end).try_collect().await.unwrap();
+    assert_eq!(parts[0].block.cell(0, 4).to_value(), Value::Int(9));
+    let old: Vec<_> =
+        source.read_all(&changed, Period { to: late, ..Period::ALL }).try_collect().await.unwrap();
+    assert!(old.iter().all(|part| part.block.cell(0, 4).to_value() == Value::Null));
+    assert_eq!(source.newest(Tables::All { stable: "meters" }).await.unwrap(), Some(late));
+    assert_eq!(source.census().await.unwrap().stables["meters"], 1);
+}
+
+#[tokio::test]
 async fn rows_written_again_are_counted_as_such() {
     let (from, to) = (MemServer::source(meters()), MemServer::sink());
     let (source, sink) = (MemSource::new(Arc::clone(&from)), MemSink::new(Arc::clone(&to)));

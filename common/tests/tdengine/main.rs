@@ -4,6 +4,7 @@
 
 mod errors;
 mod fill;
+mod following;
 mod odd;
 mod place;
 mod read_back;

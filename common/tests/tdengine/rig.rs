@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tdferry_common::options::OptionValue;
 use tdferry_common::port::{Connector, PortResult, Sink, Source};
 use tdferry_common::secret::Secrets;
 use tdferry_common::spec::{Spec, TaskKind};
@@ -49,6 +50,14 @@ impl TdRig {
 
     pub(crate) async fn open_sink(&self) -> PortResult<Arc<dyn Sink>> {
         self.open_sink_at(&self.sink.dsn()).await
+    }
+
+    /// The source without the rows for which a condition does not hold.
+    pub(crate) async fn open_source_where(&self, condition: &str) -> PortResult<Arc<dyn Source>> {
+        let options = BTreeMap::from([("where".to_owned(), OptionValue::text(condition))]);
+        let (from, to) = (self.source.dsn(), self.sink.dsn());
+        let spec = Spec::build("adapter-test", TaskKind::TDengine2, &from, &to, &options).expect("a task");
+        connector().source(&spec).await
     }
 
     pub(crate) async fn open_source_at(&self, dsn: &str) -> PortResult<Arc<dyn Source>> {

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use super::shown;
 use crate::coordinator::Coordinator;
 use crate::leases::{self, BadLabel, Who};
-use crate::tasks::{self, MemorySecrets, ShardsAsked, TaskShown};
+use crate::tasks::{self, CutoverAsked, MemorySecrets, ShardsAsked, TaskShown};
 use crate::view::Mirror;
 
 /// The service for operators.
@@ -160,6 +160,29 @@ impl AdminService for AdminApi {
         Ok(Response::new(v1::SetDrainResponse {
             workers: workers.into_iter().map(|worker| worker.0).collect(),
         }))
+    }
+
+    async fn cutover(
+        &self,
+        request: Request<v1::CutoverRequest>,
+    ) -> Result<Response<v1::CutoverResponse>, Status> {
+        let sent = request.into_inner();
+        let task = name("name", &sent.name)?;
+        let asked =
+            CutoverAsked { max_lag_seconds: sent.max_lag_seconds, accept_rejects: sent.accept_rejects };
+        let core = self.0.core();
+        let items = match sent.step() {
+            v1::cutover_request::Step::Unspecified => tasks::checklist(core, &task, asked).await?,
+            v1::cutover_request::Step::Freeze => {
+                tasks::freeze(core, &task, asked, sent.mark_unix_millis).await?
+            }
+            v1::cutover_request::Step::Abort => {
+                tasks::thaw(core, &task).await?;
+                Vec::new()
+            }
+        };
+        let items = items.into_iter().map(shown::item).collect();
+        Ok(Response::new(v1::CutoverResponse { items, task: Some(self.view(&task).await?) }))
     }
 
     async fn rebalance(

@@ -5,7 +5,7 @@ use tdferry_proto::v1;
 
 use crate::progress::Progress;
 use crate::record::WorkerRecord;
-use crate::tasks::{Lag, ShardShown, TaskShown};
+use crate::tasks::{Item, Lag, ShardShown, TaskShown};
 use crate::view::Mirror;
 
 pub(super) fn task(shown: TaskShown) -> v1::TaskView {
@@ -32,6 +32,10 @@ pub(super) fn task(shown: TaskShown) -> v1::TaskView {
         tails_live: shown.lags.live,
         lags: shown.lags.worst.into_iter().map(lag).collect(),
     }
+}
+
+pub(super) fn item(item: Item) -> v1::CutoverItem {
+    v1::CutoverItem { what: item.what.to_owned(), holds: item.holds, words: item.words }
 }
 
 fn lag(lag: Lag) -> v1::TailLag {

@@ -12,7 +12,9 @@ use tonic::{Request, Response, Status, Streaming};
 use super::survey;
 use crate::coordinator::Coordinator;
 use crate::intake::intake;
-use crate::leases::{self, Asked, Beaten, Beating, Claimant, CutAsked, Directive, Granted, Grants, GrowAsked};
+use crate::leases::{
+    self, Asked, Beaten, Beating, Claimant, CutAsked, Directive, Granted, Grants, GrowAsked,
+};
 use crate::planner::Wanted;
 use crate::record::{WaitingFor, WaitingRecord, WorkerRecord};
 use crate::sessions;
@@ -181,7 +183,7 @@ fn waiting(mut sent: v1::Waiting) -> Result<WaitingRecord, BadMessage> {
     Ok(WaitingRecord { task: sent.task, what, message: sent.message, since_millis: sent.since_unix_millis })
 }
 
-fn directive((lease, directive): (LeaseKey, Directive)) -> v1::LeaseDirective {
+fn directive((lease, directive, ends_at): (LeaseKey, Directive, Option<i64>)) -> v1::LeaseDirective {
     let (directive, cut) = match directive {
         Directive::Continue => (v1::Directive::Continue, None),
         Directive::Drain => (v1::Directive::Drain, None),
@@ -190,7 +192,7 @@ fn directive((lease, directive): (LeaseKey, Directive)) -> v1::LeaseDirective {
             (v1::Directive::Cut, Some(v1::CutOrder { children, least_rows }))
         }
     };
-    v1::LeaseDirective { lease: Some(lease.into()), directive: directive.into(), cut }
+    v1::LeaseDirective { lease: Some(lease.into()), directive: directive.into(), cut, ends_at }
 }
 
 fn verdict(committed: Committed) -> (v1::Verdict, String) {

@@ -215,8 +215,14 @@ impl<'a> Intake<'a> {
             return Ok(Surveyed::Fenced);
         }
         let Start { key, fence, cutoff, fingerprint, .. } = &self.start;
-        let planned =
-            Planned { plan: self.plan, cutoff: *cutoff, fingerprint: *fingerprint, found, excused: 0 };
+        let planned = Planned {
+            plan: self.plan,
+            cutoff: *cutoff,
+            fingerprint: *fingerprint,
+            found,
+            excused: 0,
+            mark: None,
+        };
         let Some(checkpoint) = self.next_checkpoint().await? else { return Ok(Surveyed::Fenced) };
         match self.core.store.plan_flip(key, *fence, planned, checkpoint).await? {
             Flip::Was(Committed::Done | Committed::Already) => {

@@ -399,6 +399,7 @@ fn is_honest(old: &Shard, new: &Shard) -> bool {
         ShardEvent::Released,
         ShardEvent::Poisoned,
         ShardEvent::Retried,
+        ShardEvent::Bounded { to: new.period.to },
     ];
     others.into_iter().chain(claimed).any(|event| {
         old.clone().next(event.clone()).is_ok_and(|next| {

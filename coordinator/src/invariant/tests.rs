@@ -26,7 +26,8 @@ fn copy(n: u32, from: i64, to: i64) -> Shard {
 
 fn active() -> TaskState {
     let cutoff = Cutoff { units: 0, precision: Precision::Milli, from_source: true };
-    let planned = Planned { plan: PLAN, cutoff, fingerprint: 0, found: Found::default(), excused: 0 };
+    let planned =
+        Planned { plan: PLAN, cutoff, fingerprint: 0, found: Found::default(), excused: 0, mark: None };
     TaskState::Active { phase: Phase::Copy, planned }
 }
 

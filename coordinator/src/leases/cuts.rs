@@ -130,7 +130,8 @@ impl Seen {
         let idle =
             mirror.taking().map(|worker| free(worker.worker, worker.slots)).fold(0, u32::saturating_add);
         let search = !held.is_empty() && idle > 0;
-        let open_shards_left = search && candidates(mirror, Slot::Other, 1, |_| true).iter().any(|task| !task.is_empty());
+        let open_shards_left =
+            search && candidates(mirror, Slot::Other, 1, |_| true).iter().any(|task| !task.is_empty());
         Self { held, idle: if open_shards_left { 0 } else { idle } }
     }
 

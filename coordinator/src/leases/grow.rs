@@ -77,7 +77,10 @@ type Grown = (GroupId, Vec<u8>, Vec<Shard>);
 fn copied(stable: &str, asked: &GrowAsked, shards: &[StoredShard]) -> Result<Vec<Grown>, StoreError> {
     let watermark = asked.checkpoint.offset.next;
     let period = Period { from: asked.from.min(watermark), to: watermark };
-    let grown = |(names, id)| packed(stable, names).map(|(packed, range)| (id, packed, vec![copy(id, range, period)]));
+    let grown = |(names, id)| {
+        packed(stable, names)
+            .map(|(packed, range)| (id, packed, vec![copy(id, Density::Sparse, range, period)]))
+    };
     chunks(&asked.names).into_iter().zip(next_ids(shards)).map(grown).collect()
 }
 
@@ -92,13 +95,15 @@ fn followed(
     let from = tail.shard.period.from;
     let mut ids = next_ids(shards);
     if !stable.is_empty() {
-        let grown = |id| packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, from)]));
+        let grown = |id| {
+            packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, from)]))
+        };
         return ids.next().map(grown).into_iter().collect();
     }
     let period = Period { from: asked.from.min(from), to: from };
     let grown = |(names, id)| {
         let (packed, range) = packed(stable, names)?;
-        Ok((id, packed, vec![planner::tail(id, range, from), copy(id, range, period)]))
+        Ok((id, packed, vec![planner::tail(id, range, from), copy(id, Density::Dense, range, period)]))
     };
     chunks(&asked.names).into_iter().zip(ids).map(grown).collect()
 }
@@ -115,8 +120,7 @@ fn packed(stable: &str, names: &[String]) -> Result<(Vec<u8>, Range), StoreError
     Ok((packed, Range { from: 0, to: u32::try_from(names.len()).unwrap_or(u32::MAX) }))
 }
 
-fn copy(id: GroupId, range: Range, period: Period) -> Shard {
-    let density = Density::Sparse;
+fn copy(id: GroupId, density: Density, range: Range, period: Period) -> Shard {
     Shard::planned(ShardId::copy(id, 0), ShardKind::Copy(density), Some(id), range, period)
 }
 

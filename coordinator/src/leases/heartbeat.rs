@@ -2,6 +2,7 @@
 
 use tdferry_common::id::{SessionId, WorkerId};
 use tdferry_common::lease::{LeaseKey, SeenLease};
+use tdferry_common::shard::ShardKind;
 use tdferry_common::task::{Control, TaskState};
 
 use super::place::shard_of;
@@ -40,7 +41,8 @@ pub(crate) enum Directive {
 /// What a worker hears.
 #[derive(Debug)]
 pub(crate) enum Beaten {
-    Directives(Vec<(LeaseKey, Directive)>),
+    /// What to do about each lease, and where a tail ends.
+    Directives(Vec<(LeaseKey, Directive, Option<i64>)>),
     /// Register again and claim everything anew.
     SessionGone,
 }
@@ -58,7 +60,11 @@ pub(crate) async fn heartbeat(core: &Core, beating: Beating) -> Result<Beaten, S
             Directive::Continue => cut_or_go_on(core, mirror, key),
             told => told,
         };
-        beating.held.iter().map(|key| (key.clone(), told(key))).collect()
+        let ends_at = |key: &LeaseKey| {
+            let tail = shard_of(mirror, key).filter(|one| one.shard.kind == ShardKind::Tail)?;
+            Some(tail.shard.period.to)
+        };
+        beating.held.iter().map(|key| (key.clone(), told(key), ends_at(key))).collect()
     });
     Ok(Beaten::Directives(directives))
 }

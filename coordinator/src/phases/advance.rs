@@ -112,7 +112,11 @@ where
     // without the structure no subtable can be created: its shards wait for nothing
     let hopeless =
         phase == Phase::Schema && of_phase().any(|shard| is_failed(shard) && shard.id == ShardId::schema());
-    hopeless || of_phase().all(Shard::is_terminal)
+    // subtables that came late are still copied
+    let copied = || {
+        phase != Phase::Live || shards().filter(|one| phase_of(one) == Phase::Copy).all(Shard::is_terminal)
+    };
+    hopeless || (of_phase().all(Shard::is_terminal) && copied())
 }
 
 /// What follows from the shards of a task's plan; `None` while its phase goes on.
@@ -121,7 +125,7 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
         return Some(Next { event: TaskEvent::ShardsFailed { reason, at_millis }, adds: Vec::new() });
     }
     let phase = state.phase().filter(|phase| is_over(*phase, || shards.iter()))?;
-    let of_phase = || shards.iter().filter(|shard| phase_of(shard) == phase);
+    let of_phase = || shards.iter().filter(|shard| belongs(shard, phase));
     let failed = || of_phase().filter(|shard| is_failed(shard));
     if let Some(first) = failed().next() {
         let reason = reason(first, failed().count(), of_phase().count());
@@ -133,7 +137,11 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
     let (next, adds) = match phase {
         // the survey's own last transaction makes the plan count
         Phase::Survey => return None,
-        Phase::Live => (None, Vec::new()),
+        // all tails came to the mark: what they followed is compared
+        Phase::Live => match compare::followed(shards) {
+            none if none.is_empty() => (None, none),
+            verifies => (Some(Phase::Verify(compare::next_round(shards))), verifies),
+        },
         Phase::Schema if has(shards, Phase::Copy) => (Some(Phase::Copy), Vec::new()),
         Phase::Schema | Phase::Copy => {
             let verifies = compare::verifies(shards, asked.verify);
@@ -163,7 +171,8 @@ fn next(state: &TaskState, shards: &[Shard], asked: Asked, at_millis: i64) -> Op
 
 /// What is copied is followed, where there is anything to follow it.
 fn live(shards: &[Shard]) -> Option<Phase> {
-    has(shards, Phase::Live).then_some(Phase::Live)
+    let open = shards.iter().any(|one| one.kind == ShardKind::Tail && one.state != ShardState::Done);
+    open.then_some(Phase::Live)
 }
 
 fn has(shards: &[Shard], phase: Phase) -> bool {
@@ -208,6 +217,11 @@ fn is_only_extra<'a>(mut shards: impl Iterator<Item = &'a Shard>) -> bool {
 
 fn is_failed(shard: &Shard) -> bool {
     matches!(shard.state, ShardState::Failed { .. })
+}
+
+/// The live phase also has the copies of subtables that came meanwhile.
+fn belongs(shard: &Shard, phase: Phase) -> bool {
+    phase_of(shard) == phase || (phase == Phase::Live && phase_of(shard) == Phase::Copy)
 }
 
 fn phase_of(shard: &Shard) -> Phase {
@@ -258,7 +272,14 @@ mod tests {
         let cutoff = Cutoff { units: 0, precision: Precision::Milli, from_source: true };
         TaskState::Active {
             phase,
-            planned: Planned { plan: PlanId(1), cutoff, fingerprint: 0, found: Found::default(), excused: 0 },
+            planned: Planned {
+                plan: PlanId(1),
+                cutoff,
+                fingerprint: 0,
+                found: Found::default(),
+                excused: 0,
+                mark: None,
+            },
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which shards compare what others copied, and which repair what was found to differ. Pure: ids and places follow
 //! from the shards that are there, so that every coordinator comes to the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tdferry_common::id::{GroupId, ShardId};
 use tdferry_common::options::Verify;
@@ -77,6 +77,42 @@ pub(crate) fn verifies_again(shards: &[Shard], round: u32) -> Vec<Shard> {
         (repaired.round == round).then(|| expecting(repaired, planned))
     };
     shards.iter().filter_map(again).collect()
+}
+
+/// The shards that compare what was followed, from where tails began to where they ended.
+pub(crate) fn followed(shards: &[Shard]) -> Vec<Shard> {
+    let round = next_round(shards);
+    let tails = || shards.iter().filter(|one| one.kind == ShardKind::Tail && one.group.is_some());
+    let Some(period) = tails()
+        .map(|tail| tail.period)
+        .reduce(|one, other| Period { from: one.from.min(other.from), to: one.to.max(other.to) })
+    else {
+        return Vec::new();
+    };
+    let normal: BTreeSet<_> =
+        tails().filter(|tail| !tail.range.is_empty()).filter_map(|tail| tail.group).collect();
+    let mut groups: BTreeMap<GroupId, u32> = BTreeMap::new();
+    let held = |one: &&Shard| matches!(one.kind, ShardKind::Create | ShardKind::Copy(_) | ShardKind::Tail);
+    for shard in shards.iter().filter(held) {
+        let Some(group) = shard.group else { continue };
+        let tables = groups.entry(group).or_default();
+        *tables = shard.range.to.max(*tables);
+    }
+    let verify = |(group, tables): (GroupId, u32)| {
+        let density = if normal.contains(&group) { Density::Dense } else { Density::Sparse };
+        let (id, range) = (ShardId::tail(group).verify(round), Range { from: 0, to: tables });
+        let planned = Shard::planned(id, ShardKind::Verify(density), Some(group), range, period);
+        Shard { round, ..planned }
+    };
+    groups.into_iter().filter(|(_, tables)| *tables > 0).map(verify).collect()
+}
+
+/// The round after all that were.
+pub(crate) fn next_round(shards: &[Shard]) -> u32 {
+    let compares = |one: &&Shard| {
+        matches!(one.kind, ShardKind::VerifyTags | ShardKind::VerifyTables | ShardKind::Verify(_))
+    };
+    shards.iter().filter(compares).map(|one| one.round + 1).max().unwrap_or(0)
 }
 
 fn tags_of(group: GroupId, tables: u32) -> Shard {

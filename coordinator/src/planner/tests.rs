@@ -10,8 +10,15 @@ use super::bounds::{Bounds, MAX_SHARD_BYTES, MAX_SHARD_ROWS};
 use super::*;
 
 const DAY: i64 = 86_400_000;
-const ASKED: Asked =
-    Asked { schema: SchemaMode::Always, unit: None, grouped: None, slots: 4, read_back_percent: 0, mode: Mode::History, retro: 0 };
+const ASKED: Asked = Asked {
+    schema: SchemaMode::Always,
+    unit: None,
+    grouped: None,
+    slots: 4,
+    read_back_percent: 0,
+    mode: Mode::History,
+    retro: 0,
+};
 
 struct Plan {
     groups: Vec<PlannedGroup>,
@@ -314,11 +321,20 @@ fn a_unit_is_counted_in_the_precision_of_the_source() {
 
 #[test]
 fn what_is_followed_has_a_tail_for_each_stable_and_for_each_group_of_normal_tables() {
-    let catalog = || vec![even("m", 3, 10), even("", 2, 10), (StableSeen { name: "empty".into(), ..StableSeen::default() }, vec![])];
+    let catalog = || {
+        vec![
+            even("m", 3, 10),
+            even("", 2, 10),
+            (StableSeen { name: "empty".into(), ..StableSeen::default() }, vec![]),
+        ]
+    };
     let period = Period { from: i64::MIN, to: DAY };
     let kinds = |mode| {
         let plan = plan(asked_for(mode), period, catalog());
-        let shards = plan.groups.iter().flat_map(|group| group.shards.iter().map(|one| (group.stable.clone(), one.clone())));
+        let shards = plan
+            .groups
+            .iter()
+            .flat_map(|group| group.shards.iter().map(|one| (group.stable.clone(), one.clone())));
         let tails: Vec<_> = shards.filter(|(_, one)| one.kind == ShardKind::Tail).collect();
         (plan.copies().count() > 0, tails)
     };
@@ -328,6 +344,9 @@ fn what_is_followed_has_a_tail_for_each_stable_and_for_each_group_of_normal_tabl
         assert_eq!(copied, copies, "{mode:?}");
         let places: Vec<_> = tails.iter().map(|(stable, one)| (stable.as_str(), one.range.len())).collect();
         assert_eq!(places, [("m", 0), ("", 2), ("empty", 0)], "{mode:?}");
-        assert!(tails.iter().all(|(_, one)| one.period == Period { from: DAY - 5_000, to: i64::MAX }), "from T0 less `retro`");
+        assert!(
+            tails.iter().all(|(_, one)| one.period == Period { from: DAY - 5_000, to: i64::MAX }),
+            "from T0 less `retro`"
+        );
     }
 }

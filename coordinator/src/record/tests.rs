@@ -59,7 +59,7 @@ fn active() -> TaskState {
     let found = Found { stables: 2, subtables: 31, normal_tables: 1, rows: 5_000, bytes: 320_000, shards: 8 };
     TaskState::Active {
         phase: Phase::Copy,
-        planned: Planned { plan: PlanId(0xabc), cutoff, fingerprint: 77, found, excused: 0 },
+        planned: Planned { plan: PlanId(0xabc), cutoff, fingerprint: 77, found, excused: 0, mark: None },
     }
 }
 

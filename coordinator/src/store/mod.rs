@@ -5,6 +5,7 @@
 //! does not pass. Callers get values for lost races and [`StoreError`] for the rest.
 
 mod add;
+mod bound;
 mod claim;
 mod commit;
 pub mod connect;
@@ -31,6 +32,7 @@ mod upkeep;
 mod watch;
 mod wire;
 
+pub(crate) use bound::Bounded;
 pub(crate) use claim::{Claim, Claimed};
 pub(crate) use commit::{Commit, Committed};
 pub(crate) use control::ControlSet;

@@ -172,8 +172,14 @@ mod tests {
             assert_eq!(health, wanted, "{state}");
         }
         let cutoff = Cutoff { units: 1, precision: Precision::Milli, from_source: true };
-        let planned =
-            Planned { plan: PlanId(1), cutoff, fingerprint: 0, found: Found::default(), excused: 0 };
+        let planned = Planned {
+            plan: PlanId(1),
+            cutoff,
+            fingerprint: 0,
+            found: Found::default(),
+            excused: 0,
+            mark: None,
+        };
         assert_eq!(ended(TaskState::Completed { planned, rejected: 0, at_millis: 1 }), "idle");
         let failed =
             TaskState::Failed { phase: Phase::Copy, planned: None, reason: "why".into(), at_millis: 1 };

@@ -2,7 +2,8 @@
 
 use tdferry_common::id::{GroupId, ShardId};
 use tdferry_common::shard::{Shard, ShardKind, ShardState};
-use tdferry_common::time::Precision;
+use tdferry_common::task::Planned;
+use tdferry_common::time::{Precision, show_millis};
 
 use super::TaskShown;
 use crate::shared::Core;
@@ -39,7 +40,8 @@ pub(crate) struct Lags {
 }
 
 pub(super) fn lags<'a>(shards: impl Iterator<Item = &'a Shard>, precision: Precision) -> Lags {
-    let tails = shards.filter(|one| one.kind == ShardKind::Tail && one.group.is_some() && one.state != ShardState::Done);
+    let tails = shards
+        .filter(|one| one.kind == ShardKind::Tail && one.group.is_some() && one.state != ShardState::Done);
     let mut all: Vec<Lag> = tails.map(|one| lag(one, precision)).collect();
     let live = all.iter().filter(|lag| lag.behind_seconds == 0.0).count();
     let tails = all.len();
@@ -72,6 +74,20 @@ pub(super) fn alarms(lags: &Lags) -> impl Iterator<Item = String> {
     far.map(|lag| format!("tail {} is {:.0} s behind the source's newest row", lag.shard, lag.behind_seconds))
 }
 
+/// A line where a tail cannot end at its mark, since its source has rows there or later.
+pub(super) fn passed<'a>(shards: impl Iterator<Item = &'a Shard>, planned: &Planned) -> Option<String> {
+    let mark = planned.mark?;
+    let tails = shards.filter(|one| one.kind == ShardKind::Tail && one.state == ShardState::Open);
+    let newest =
+        tails.filter_map(|one| one.checkpoint.totals.newest).filter(|newest| *newest >= mark).max()?;
+    let precision = planned.cutoff.precision;
+    let [newest, mark] = [newest, mark].map(|units| show_millis(precision.to_unix_millis(units)));
+    Some(format!(
+        "the source has rows up to {newest}, and the mark is {mark}: stop its writers and set a later mark \
+         (`tdferry cutover TASK --freeze --mark TIME`), or follow on (`--abort`)"
+    ))
+}
+
 /// The same with the names of the stables, which the mirror does not hold.
 pub(crate) async fn named(core: &Core, mut shown: TaskShown) -> TaskShown {
     let plan = core.view().read(|mirror| Some(mirror.task(&shown.name)?.state.as_ref()?.value.plan()));
@@ -95,7 +111,8 @@ mod tests {
 
     fn tail(n: u32, watermark: i64, newest: Option<i64>) -> Shard {
         let (id, group) = (ShardId::tail(GroupId(n)), Some(GroupId(n)));
-        let mut shard = Shard::planned(id, ShardKind::Tail, group, Range::NONE, Period { from: 0, to: i64::MAX });
+        let mut shard =
+            Shard::planned(id, ShardKind::Tail, group, Range::NONE, Period { from: 0, to: i64::MAX });
         (shard.checkpoint.offset.next, shard.checkpoint.totals.newest) = (watermark, newest);
         shard
     }

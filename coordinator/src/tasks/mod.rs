@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod cutover;
 mod describe;
 mod health;
 mod kept;
@@ -15,6 +16,7 @@ use tdferry_proto::status::ApiError;
 
 pub(crate) use change::{delete, repair, retry, set_control};
 pub(crate) use create::{MemorySecrets, copy, create, export};
+pub(crate) use cutover::{CutoverAsked, Item, checklist, freeze, thaw};
 pub(crate) use kept::Kept;
 pub(crate) use lag::{Lag, named};
 pub(crate) use list_shards::{ShardShown, ShardsAsked, list_shards};

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::describe::{Seen, trouble_lines, waiting_lines, words};
 use super::health::Health;
-use super::lag::{Lags, alarms, lags};
+use super::lag::{Lags, alarms, lags, passed};
 use super::{Kept, no_such};
 use crate::progress::{Progress, Tally, progress, tally};
 use crate::record::WaitingRecord;
@@ -105,7 +105,8 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
     let workers = mirror.taking().count();
     let shards = || task.current().map(|shard| &shard.shard);
     let lags = state.planned().map(|planned| lags(shards(), planned.cutoff.precision)).unwrap_or_default();
-    let troubles: Vec<_> = trouble_lines(shards()).into_iter().chain(alarms(&lags)).collect();
+    let passed = state.planned().and_then(|planned| passed(shards(), planned));
+    let troubles: Vec<_> = trouble_lines(shards()).into_iter().chain(alarms(&lags)).chain(passed).collect();
     let troubled = !troubles.is_empty();
     let words = words(&Seen { state, control, holders, waiting: waiting.clone(), workers, troubled });
     let tally = tally(task.current().map(|shard| &shard.shard));

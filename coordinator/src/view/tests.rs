@@ -88,7 +88,8 @@ fn shard(plan: PlanId, n: u32, changed: i64) -> Change {
 
 fn state(plan: PlanId, changed: i64) -> Change {
     let cutoff = Cutoff { units: 0, precision: Precision::Milli, from_source: true };
-    let planned = Planned { plan, cutoff, fingerprint: 0, found: Surveyed::default(), excused: 0 };
+    let planned =
+        Planned { plan, cutoff, fingerprint: 0, found: Surveyed::default(), excused: 0, mark: None };
     put(keys::state(&task()), encode_state(&TaskState::Active { phase: Phase::Copy, planned }), changed)
 }
 

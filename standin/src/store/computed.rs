@@ -144,6 +144,9 @@ impl ComputedSpec {
     ) -> Option<(i64, i64)> {
         let mut rows = self.rows_in(asked.from, asked.to);
         let keep = (rows.end - rows.start).min(asked.limit as u64);
+        if keep == 0 {
+            return None;
+        }
         rows = if asked.latest { rows.end - keep..rows.end } else { rows.start..rows.start + keep };
         for (want, column) in wanted.iter().zip(&mut out.columns) {
             let computed = match want {
@@ -158,7 +161,7 @@ impl ComputedSpec {
             }
         }
         out.rows += usize::try_from(keep).unwrap_or(0);
-        (keep > 0).then(|| (self.ts(rows.start), self.ts(rows.end - 1)))
+        Some((self.ts(rows.start), self.ts(rows.end - 1)))
     }
 
     fn rows_before(&self, ts: i128) -> u64 {

@@ -99,6 +99,7 @@ impl Database {
 
     pub(crate) fn add_computed(&mut self, spec: ComputedSpec) {
         if let Some(stable) = self.stables.get_mut(&spec.shape.stable) {
+            stable.shape.saw(spec.ts(spec.rows.saturating_sub(1)));
             stable.computed.push(Arc::new(spec));
         }
     }

@@ -1,6 +1,7 @@
 //! One table: its name, where it lives, its tags and its rows, stored or computed, behind one face.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use super::computed::ComputedSpec;
@@ -19,6 +20,8 @@ pub(crate) struct Shape {
     pub(crate) created_ms: i64,
     pub(crate) uid: i64,
     schema: RwLock<Arc<Schema>>,
+    /// No row of any of its tables is later. May be later than all of them, where rows were deleted.
+    newest: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -84,7 +87,18 @@ pub(crate) struct ReadRange {
 
 impl Shape {
     pub(crate) fn new(stable: impl Into<String>, schema: Schema, created_ms: i64, uid: i64) -> Self {
-        Self { stable: stable.into(), created_ms, uid, schema: RwLock::new(Arc::new(schema)) }
+        let (schema, newest) = (RwLock::new(Arc::new(schema)), AtomicI64::new(i64::MIN));
+        Self { stable: stable.into(), created_ms, uid, schema, newest }
+    }
+
+    /// Whether none of its tables can have a row from this moment on: asked before they are gone through, since who
+    /// polls a stable of many tables mostly asks about a time in which none was written to.
+    pub(crate) fn ends_before(&self, from: i64) -> bool {
+        self.newest.load(Ordering::Acquire) < from
+    }
+
+    pub(crate) fn saw(&self, newest: i64) {
+        self.newest.fetch_max(newest, Ordering::AcqRel);
     }
 
     pub(crate) fn schema(&self) -> Arc<Schema> {
@@ -116,6 +130,8 @@ impl Table {
 
     /// Stores rows; `false` if the table cannot hold that many bytes.
     pub(crate) fn write(&self, batch: &WriteBatch, schema: &Schema, rule: DuplicateRule) -> bool {
+        // before the rows can be seen: nobody finds them and the stable older than they are
+        self.shape.saw(batch.ts.iter().copied().max().unwrap_or(i64::MIN));
         match &mut write(&self.inner).rows {
             RowStore::Kept(rows) if rows.has_room(batch) => rows.write(batch, &schema.columns, rule),
             RowStore::Kept(_) => return false,

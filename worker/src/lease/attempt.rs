@@ -80,6 +80,11 @@ impl Attempt {
         if self.orders.is_draining() { Err(Ended::Drained) } else { Ok(()) }
     }
 
+    /// Where a tail is to end, as last heard.
+    pub(crate) fn ends_at(&self) -> i64 {
+        self.orders.ends_at().unwrap_or(self.shard().period.to)
+    }
+
     /// Returns once a drain is ordered.
     pub(crate) async fn drained(&self) {
         self.orders.draining().await;

@@ -14,6 +14,8 @@ mod source;
 mod undo;
 
 #[cfg(test)]
+mod at_once;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -123,7 +123,9 @@ impl Worker {
             session.held.order(&key, Order::Drain);
         }
         let rng = SmallRng::seed_from_u64(self.rng.random());
-        leases.of(claimed.lease.shard.kind).spawn(lease::work(Arc::clone(session), claimed, holding, rng).instrument(span));
+        leases
+            .of(claimed.lease.shard.kind)
+            .spawn(lease::work(Arc::clone(session), claimed, holding, rng).instrument(span));
     }
 
     /// At once where there may be more; else later, and not all workers at the same moment.

@@ -69,6 +69,12 @@ impl Audits {
         Self { horizons, due: VecDeque::new(), given_up: BTreeMap::new() }
     }
 
+    /// Every horizon is due.
+    pub(super) fn all_at_once(&mut self) {
+        let now = Instant::now();
+        self.horizons.iter_mut().for_each(|horizon| horizon.due = now);
+    }
+
     pub(super) fn has_work(&self) -> bool {
         let now = Instant::now();
         !self.due.is_empty() || self.horizons.iter().any(|horizon| now >= horizon.due)
@@ -185,7 +191,9 @@ impl Tail {
                 let count = async |rows: &dyn Rows| {
                     let counted = self
                         .attempt
-                        .ask("counting rows by table", rows.side(), || if_there(rows.count_each(tables, period)))
+                        .ask("counting rows by table", rows.side(), || {
+                            if_there(rows.count_each(tables, period))
+                        })
                         .await?;
                     let counted = counted.into_iter().map(|(table, rows)| (table, TableSum::counted(rows)));
                     Worked::Ok(counted.collect::<BTreeMap<_, _>>())
@@ -205,7 +213,9 @@ impl Tail {
 
     /// What one side holds of each subtable.
     async fn sums(&self, rows: &dyn Rows, period: Period) -> Worked<BTreeMap<String, TableSum>> {
-        let crate::structure::Layout::Stable { stable, .. } = &self.layout else { return Ok(BTreeMap::new()) };
+        let crate::structure::Layout::Stable { stable, .. } = &self.layout else {
+            return Ok(BTreeMap::new());
+        };
         let limit = self.attempt.session.timing.database_request;
         let read = self.attempt.outlast(|tries| async move {
             let (mut sums, mut blocks) = (Sums::default(), rows.read_all(stable, period));

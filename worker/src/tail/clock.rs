@@ -41,7 +41,10 @@ impl SourceClock {
     pub(super) fn tell_skew(&mut self) {
         let skew = self.ahead / self.precision.per_second();
         if skew != 0 && !std::mem::replace(&mut self.is_told, true) {
-            tracing::warn!(seconds = skew, "the source's clock is ahead of this machine's; the source's counts");
+            tracing::warn!(
+                seconds = skew,
+                "the source's clock is ahead of this machine's; the source's counts"
+            );
         }
     }
 

@@ -47,7 +47,12 @@ pub(super) async fn run(attempt: &Attempt) -> Worked<Finish> {
             entered = Instant::now();
             clock.set(attempt, source.as_ref()).await?;
             let now = clock.now();
-            attempt.ledger.advance(|offset, _| offset.next = now.max(offset.next));
+            attempt.ledger.advance(|offset, _| offset.next = now.min(attempt.ends_at()).max(offset.next));
+        }
+        let end = attempt.ends_at();
+        if clock.now() >= end {
+            attempt.ledger.advance(|offset, _| offset.next = end);
+            return Ok(Finish::Commit);
         }
         tokio::select! {
             biased;
@@ -120,10 +125,12 @@ impl Followed {
         let (more, left): (Vec<_>, Vec<_>) = tables.drain(..).partition(|name| !found.contains(name));
         *tables = left;
         let lacking: Vec<String> = lacking;
-        let untold: Vec<_> = lacking.into_iter().chain(more).filter(|name| self.told.insert(name.clone())).collect();
+        let untold: Vec<_> =
+            lacking.into_iter().chain(more).filter(|name| self.told.insert(name.clone())).collect();
         if !untold.is_empty() {
             tracing::warn!(
-                tables = untold.len(), named = shown(&untold),
+                tables = untold.len(),
+                named = shown(&untold),
                 "the target lacks new tables, and this task creates none; they are followed once they are created"
             );
         }
@@ -141,7 +148,11 @@ impl Followed {
         let untold: Vec<_> = gone.filter(|name| self.told.insert(name.clone())).collect();
         if !untold.is_empty() {
             let named = shown(&untold);
-            tracing::warn!(tables = untold.len(), named, "the source has them no more; the target keeps what it has");
+            tracing::warn!(
+                tables = untold.len(),
+                named,
+                "the source has them no more; the target keeps what it has"
+            );
         }
     }
 }

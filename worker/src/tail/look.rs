@@ -49,7 +49,7 @@ impl Tail {
     }
 
     /// Tells the source's newest row, which is what the watermark is behind.
-    async fn newest(&mut self) -> Worked<()> {
+    pub(super) async fn newest(&mut self) -> Worked<Option<i64>> {
         let Self { attempt, source, watermark, .. } = &*self;
         let stable = attempt.claimed.stable.as_str();
         let ask = |tables| async move {
@@ -70,7 +70,7 @@ impl Tail {
             totals.newest = newest.or(totals.newest);
         });
         self.entered = Instant::now();
-        Ok(())
+        Ok(newest)
     }
 
     /// Meets what is new. A stable that has as many subtables as are known is listed only now and then.

@@ -80,7 +80,12 @@ impl Tail {
         if names.is_empty() {
             return Ok(());
         }
-        tracing::info!(stable = stable.name, subtables = names.len(), named = create::named(&names), "new subtables");
+        tracing::info!(
+            stable = stable.name,
+            subtables = names.len(),
+            named = create::named(&names),
+            "new subtables"
+        );
         // what waits to be kept as rejects is behind the watermark that is committed now
         self.writer.flush().await?;
         let watermark = self.watermark;
@@ -120,7 +125,9 @@ impl Tail {
         if !missing.is_empty() {
             let named = create::named(&missing);
             tracing::warn!(
-                stable = stable.name, subtables = missing.len(), named,
+                stable = stable.name,
+                subtables = missing.len(),
+                named,
                 "the target lacks new subtables, and this task creates none; their rows are copied once they are created"
             );
             missing.iter().for_each(|name| self.known.set(name, Is::Awaited));

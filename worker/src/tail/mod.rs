@@ -8,6 +8,7 @@ mod audit;
 mod change;
 mod clock;
 mod database;
+mod ending;
 mod known;
 mod look;
 mod meet;
@@ -57,6 +58,8 @@ struct Tail {
     is_live: bool,
     /// The source has no such stable at this moment.
     is_gone: bool,
+    /// That the source is still written to behind the end was told.
+    is_told: bool,
     handover: Option<Handover>,
 }
 
@@ -92,6 +95,9 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
         tail.look().await?;
         let next = Instant::now() + tail.options().interval;
         if tail.poll().await? {
+            if tail.is_at_its_end() && tail.end().await? {
+                return Ok(Finish::Commit);
+            }
             // what is due is done piece by piece while there is time, and one piece at least: rows of now come first
             while !tail.is_gone && tail.audits.has_work() {
                 tail.attempt.go_on()?;
@@ -109,7 +115,7 @@ impl Tail {
     async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
         let (source, sink) = (attempt.source().await?, attempt.sink().await?);
         change::awaited(&attempt, source.as_ref(), sink.as_ref()).await?;
-        let seen = change::begun(&attempt, source.as_ref(), sink.as_ref()).await?;
+        let seen = change::seen(&attempt, source.as_ref(), sink.as_ref()).await?;
         let both = attempt.session.structures.both(&attempt, source.as_ref(), sink.as_ref()).await?;
         let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
         let precision = both.source.precision;
@@ -135,6 +141,7 @@ impl Tail {
             audits: Audits::new(&attempt.spec.options, precision),
             is_live: false,
             is_gone: false,
+            is_told: false,
             handover: Handover::of(&attempt, precision),
             attempt,
         })
@@ -147,7 +154,7 @@ impl Tail {
     /// Reads the next period up to a little before now; whether that was all there is.
     async fn poll(&mut self) -> Worked<bool> {
         let until = self.clock.now().saturating_sub(self.precision.units(self.options().excursion));
-        let until = until.min(self.attempt.shard().period.to);
+        let until = until.min(self.attempt.ends_at());
         if until <= self.watermark {
             return Ok(true);
         }

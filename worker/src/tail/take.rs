@@ -130,9 +130,7 @@ impl Tail {
 
     fn planned_of(&self, piece: &Piece) -> Piece {
         let tables = piece.table_of_each_row();
-        let planned = |row: usize| {
-            tables.get(row).is_some_and(|table| self.is_planned(table))
-        };
+        let planned = |row: usize| tables.get(row).is_some_and(|table| self.is_planned(table));
         let [planned, _others] = piece.part_rows(planned);
         planned
     }

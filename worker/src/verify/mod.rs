@@ -33,8 +33,8 @@ use finding::Findings;
 use heal::Healer;
 use merge::Found;
 
-pub(crate) use tables::run as tables;
 pub(crate) use slices::{Sums, TableSum};
+pub(crate) use tables::run as tables;
 pub(crate) use tags::run as tags;
 
 /// How often a table is read that answers other numbers of rows than it counts.

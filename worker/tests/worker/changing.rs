@@ -21,7 +21,8 @@ fn texts() -> MemDatabase {
     for n in 0..2 {
         let name = format!("d{n}");
         database.add_subtable("meters", &name, vec![Value::Int(n)]);
-        database.put_row(&name, vec![Value::Timestamp(1_600_000_000_000 + n), Value::Binary(b"old".to_vec())]);
+        database
+            .put_row(&name, vec![Value::Timestamp(1_600_000_000_000 + n), Value::Binary(b"old".to_vec())]);
     }
     database
 }
@@ -86,7 +87,9 @@ async fn a_tag_that_is_added_is_added_to_the_target_and_new_subtables_have_it() 
         source.tables.values_mut().for_each(|table| table.tags.push(Value::Null));
     });
     sleep(30 * SECOND).await;
-    live.stage.source.change(|source| source.add_subtable("meters", "d2", vec![Value::Int(2), Value::Int(9)]));
+    live.stage
+        .source
+        .change(|source| source.add_subtable("meters", "d2", vec![Value::Int(2), Value::Int(9)]));
     put(&live, "d2", &[text(1)]);
     live.until_same().await;
     live.stop().await;

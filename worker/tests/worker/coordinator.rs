@@ -257,7 +257,8 @@ impl State {
         let tail: ShardId = request.key.unwrap().shard.parse().unwrap();
         let stable = &self.shards[&tail].stable;
         let group = |place: &&Place| place.shard.group.map(|group| group.0);
-        let of_stable = self.shards.values().filter(|place| place.stable == *stable && !place.names.is_empty());
+        let of_stable =
+            self.shards.values().filter(|place| place.stable == *stable && !place.names.is_empty());
         let next = of_stable.filter(|place| group(place) > request.after).min_by_key(group);
         v1::NamesResponse {
             names: next.map(|place| place.names.clone()).unwrap_or_default(),

@@ -34,10 +34,23 @@ async fn history_and_what_follows_arrive_and_every_row_is_read_and_written_once(
         live.until_committed().await;
         let (source, sink) = (live.stage.source.counters(), live.stage.sink.counters());
         let rows = live.stage.row_count();
-        assert_eq!((source.rows_read, sink.rows_written(), sink.rows_again()), (rows, rows, 0), "seed {seed}");
+        assert_eq!(
+            (source.rows_read, sink.rows_written(), sink.rows_again()),
+            (rows, rows, 0),
+            "seed {seed}"
+        );
         let totals = live.totals();
         assert_eq!((totals.read, totals.written, totals.late), (rows - 60, rows - 60, 0), "seed {seed}");
-        assert_eq!(totals.newest, live.stage.source.held().tables.values().filter_map(|table| table.rows.keys().last().copied()).max());
+        assert_eq!(
+            totals.newest,
+            live.stage
+                .source
+                .held()
+                .tables
+                .values()
+                .filter_map(|table| table.rows.keys().last().copied())
+                .max()
+        );
         live.stop().await;
     }
 }
@@ -92,7 +105,11 @@ async fn normal_tables_are_followed_and_one_that_is_dropped_does_not_stop_the_ot
     sleep(60 * SECOND).await;
     live.write("n000", Duration::ZERO);
     live.until_committed().await;
-    assert_eq!(live.stage.sink.held().tables["n000"].rows.len(), 12, "whoever follows next follows the others");
+    assert_eq!(
+        live.stage.sink.held().tables["n000"].rows.len(),
+        12,
+        "whoever follows next follows the others"
+    );
     live.stop().await;
 }
 
@@ -140,7 +157,8 @@ async fn a_drain_commits_and_gives_back_promptly() {
     live.stage.coordinator.until("it is given back", |state| state.released.contains(&tail)).await;
     assert!(ordered.elapsed() < SECOND, "it did not wait for its interval");
     live.running.end().await;
-    let (row, watermark) = (live.stage.source.held().tables["d0000"].rows.len(), live.stage.coordinator.shard(&tail));
+    let (row, watermark) =
+        (live.stage.source.held().tables["d0000"].rows.len(), live.stage.coordinator.shard(&tail));
     assert_eq!(live.stage.sink.held().tables["d0000"].rows.len(), row);
     assert!(watermark.checkpoint.offset.next > crate::stage::NOW_MILLIS);
 }

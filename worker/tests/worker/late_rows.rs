@@ -38,7 +38,8 @@ async fn late_rows_are_found_and_counted_and_only_what_differs_is_read() {
     let live = Live::new(meters(41), &[]).await;
     in_order(&live, 400).await;
     let read = reads(&live.stage.source);
-    let late = [live.write("d0001", 200 * SECOND + Duration::from_millis(7)), live.write("d0001", 199 * SECOND)];
+    let late =
+        [live.write("d0001", 200 * SECOND + Duration::from_millis(7)), live.write("d0001", 199 * SECOND)];
     live.until_same().await;
     live.until_committed().await;
     assert_eq!(live.totals().late, 2);
@@ -46,7 +47,10 @@ async fn late_rows_are_found_and_counted_and_only_what_differs_is_read() {
     let allowed = [bucket(late[0]), bucket(late[1])];
     for (table, period) in read.lock().unwrap().iter() {
         assert_eq!(table, "d0001", "a subtable that does not differ was read");
-        assert!(allowed.contains(&bucket(period.from)) && allowed.contains(&bucket(period.to - 1)), "{period} was read");
+        assert!(
+            allowed.contains(&bucket(period.from)) && allowed.contains(&bucket(period.to - 1)),
+            "{period} was read"
+        );
     }
     live.stop().await;
 }
@@ -89,7 +93,10 @@ async fn what_stays_different_is_looked_into_once() {
     live.stage.source.change(|source| source.put_row("d0001", reading(at + 1, 4.0)));
     live.stage.source.change(|source| source.put_row("d0001", reading(at + 2, 4.0)));
     sleep(3 * 3_600 * SECOND).await;
-    assert_eq!(live.stage.sink.held().tables["d0001"].rows.len(), live.stage.source.held().tables["d0001"].rows.len());
+    assert_eq!(
+        live.stage.sink.held().tables["d0001"].rows.len(),
+        live.stage.source.held().tables["d0001"].rows.len()
+    );
     live.stop().await;
 }
 

@@ -148,7 +148,8 @@ async fn many_that_come_at_once_are_added_together() {
     live.until_same().await;
     let state = live.stage.coordinator.state();
     assert!(state.grows.len() <= 2, "{} growths", state.grows.len());
-    let names: std::collections::BTreeSet<&String> = state.grows.iter().flat_map(|grow| &grow.names).collect();
+    let names: std::collections::BTreeSet<&String> =
+        state.grows.iter().flat_map(|grow| &grow.names).collect();
     assert_eq!(names.len(), 3_000);
     drop(state);
     live.stop().await;

@@ -69,7 +69,14 @@ impl Stage {
     pub(crate) fn with_values(database: MemDatabase, options: BTreeMap<String, OptionValue>) -> Self {
         let (source, sink) = (MemServer::source(database), MemServer::sink());
         let connector = Arc::new(MemConnector::new(Arc::clone(&source), Arc::clone(&sink)));
-        Self { source, sink, coordinator: Coordinator::new(spec(options)), connector, slots: 2, clock: Clock::simulated(NOW_MILLIS) }
+        Self {
+            source,
+            sink,
+            coordinator: Coordinator::new(spec(options)),
+            connector,
+            slots: 2,
+            clock: Clock::simulated(NOW_MILLIS),
+        }
     }
 
     /// A sink that has the source's structure and no rows.

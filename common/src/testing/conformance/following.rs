@@ -114,15 +114,16 @@ async fn check_all(rows: &dyn Rows, held: &MemDatabase) -> PortResult<()> {
 async fn check_buckets(rows: &dyn Rows, held: &MemDatabase, border: i64) -> PortResult<()> {
     let precision = held.database.precision;
     let names = ["Beside".to_owned(), "no rows".to_owned()];
-    for tables in [
-        Tables::All { stable: "st" },
-        Tables::Of { stable: "st", names: &names },
-        Tables::One { name: "on 'borders'" },
-        Tables::One { name: "plain" },
-        Tables::One { name: "no rows" },
+    // every period of all subtables; of other tables some, since a real server takes its time for each
+    for (tables, most) in [
+        (Tables::All { stable: "st" }, usize::MAX),
+        (Tables::Of { stable: "st", names: &names }, 2),
+        (Tables::One { name: "on 'borders'" }, 2),
+        (Tables::One { name: "plain" }, 2),
+        (Tables::One { name: "no rows" }, 1),
     ] {
         for bucket in BUCKETS.map(|seconds| seconds * precision.per_second()) {
-            for period in periods(precision, border) {
+            for period in periods(precision, border).into_iter().take(most) {
                 let told = rows.count_buckets(tables, period, bucket).await?;
                 let wanted = buckets_of(held, tables, period, bucket);
                 assert_eq!(told, wanted, "{tables:?} in {period} by {bucket} {precision}");

@@ -153,7 +153,7 @@ pub(crate) fn shards() -> Vec<Shard> {
 pub(crate) fn plan() -> Planned {
     let cutoff = Cutoff { units: ROWS, precision: Precision::Milli, from_source: true };
     let found = Surveyed { stables: 1, subtables: 2, rows: 200, shards: 2, ..Surveyed::default() };
-    Planned { plan: PLAN, cutoff, fingerprint: 5, found, excused: 0 }
+    Planned { plan: PLAN, cutoff, fingerprint: 5, found, excused: 0, mark: None }
 }
 
 /// The checkpoint of a survey that is through.

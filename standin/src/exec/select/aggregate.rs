@@ -57,7 +57,9 @@ pub(super) fn select(engine: &Arc<Engine>, query: &Query) -> SqlResult<ResultStr
     if plan.keys.is_empty() {
         groups.push(Group { keys: Vec::new(), windows: BTreeMap::new() });
     }
-    let mut tables = Tables::new(query);
+    // a table without rows is a group of its own in 3.x, unless there are windows
+    let only_rows = plan.window.is_some() || query.scope.flavor == Flavor::V26;
+    let mut tables = if only_rows { Tables::with_rows(query) } else { Tables::new(query) };
     while let Some(table) = tables.next(engine) {
         let at = if plan.keys.is_empty() {
             0
@@ -277,8 +279,10 @@ impl Plan {
     }
 
     fn rows(&self, query: &Query, group: &Group) -> Vec<Vec<Value>> {
-        // 3.x answers a count over nothing with 0, 2.x with no row at all
-        if group.windows.is_empty() && self.window.is_none() && query.scope.flavor == Flavor::V3 {
+        // 3.x answers a count over nothing with 0, and nothing but counts as 2.x does: with no row at all
+        let counts = self.aggregates.iter().any(|(kind, _)| matches!(kind, Kind::CountRows | Kind::Count));
+        let told = counts && query.scope.flavor == Flavor::V3;
+        if group.windows.is_empty() && self.window.is_none() && told {
             return vec![self.row(group, 0, &vec![State::default(); self.aggregates.len()])];
         }
         group.windows.iter().map(|(start, states)| self.row(group, *start, states)).collect()

@@ -84,7 +84,7 @@ impl Scan {
         read.extend(query.filter.row_sources());
         let direct = out.iter().map(wanted).collect();
         Self {
-            tables: Tables::new(query),
+            tables: Tables::with_rows(query),
             filter: query.filter.clone(),
             out,
             direct,
@@ -140,6 +140,9 @@ impl Stream for Scan {
 /// Name, tags and constants of the rows read since.
 fn fill(table: &TableRef, sources: &[Source], out: &mut Batch, before: usize) {
     let rows = out.rows - before;
+    if rows == 0 {
+        return;
+    }
     for (source, column) in sources.iter().zip(&mut out.columns) {
         if let Some(value) = table_value(table, source) {
             column.push_repeated(&value, rows);

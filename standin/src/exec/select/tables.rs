@@ -7,7 +7,7 @@ use super::Query;
 use crate::exec::Engine;
 use crate::exec::names::Resolved;
 use crate::exec::predicate::Filter;
-use crate::store::TableRef;
+use crate::store::{TableRef, TableSet};
 
 /// Tables looked up under one lock.
 const PAGE: usize = 1_000;
@@ -26,6 +26,17 @@ impl Tables {
         Self { resolved, filter, page: VecDeque::new(), next: Some(0) }
     }
 
+    /// None at all where no table of the stable has a row in the time that is asked for.
+    pub(super) fn with_rows(query: &Query) -> Self {
+        let mut tables = Self::new(query);
+        if let TableSet::Stable(shape) = &query.resolved.set
+            && shape.ends_before(query.filter.from)
+        {
+            tables.next = None;
+        }
+        tables
+    }
+
     pub(super) fn next(&mut self, engine: &Arc<Engine>) -> Option<TableRef> {
         loop {
             while let Some(table) = self.page.pop_front() {
@@ -34,6 +45,7 @@ impl Tables {
                 }
             }
             self.turn(engine, self.next?);
+            engine.counters.tables_visited(self.page.len());
         }
     }
 

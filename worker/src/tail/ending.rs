@@ -1,0 +1,46 @@
+//! The end of a tail, at a mark behind which nobody writes any more: what came late is looked for once more over all
+//! horizons, until nothing is found.
+
+use super::Tail;
+use crate::lease::Worked;
+
+/// So often everything is counted anew while something is still found.
+const ROUNDS: u32 = 3;
+
+impl Tail {
+    pub(super) fn is_at_its_end(&self) -> bool {
+        self.watermark >= self.attempt.ends_at()
+    }
+
+    /// Whether all is done. Not where the source has rows behind the mark: then somebody still writes, or its rows are
+    /// dated ahead, and a person takes another mark or goes on following.
+    pub(super) async fn end(&mut self) -> Worked<bool> {
+        let newest = self.newest().await?;
+        if newest.is_some_and(|newest| newest >= self.attempt.ends_at()) {
+            if !std::mem::replace(&mut self.is_told, true) {
+                let (stable, mark) = (&self.attempt.claimed.stable, self.attempt.ends_at());
+                tracing::error!(
+                    stable,
+                    newest,
+                    mark,
+                    "the source has rows behind the mark: it is still written to"
+                );
+            }
+            return Ok(false);
+        }
+        for _ in 0..ROUNDS {
+            let before = self.attempt.ledger.totals().late;
+            self.audits.all_at_once();
+            while self.audits.has_work() {
+                self.attempt.go_on()?;
+                self.audit().await?;
+            }
+            if self.attempt.ledger.totals().late == before {
+                break;
+            }
+        }
+        let end = self.attempt.ends_at();
+        self.attempt.ledger.advance(|offset, _| offset.next = end.max(offset.next));
+        Ok(true)
+    }
+}
