@@ -249,7 +249,7 @@ async fn open_task(
 /// A task that failed is tried again, one that was stopped goes on.
 async fn resume(admin: &mut Admin, name: &str) -> Result<v1::TaskView, Failure> {
     let task = held(answer(admin.get_task(v1::GetTaskRequest { name: name.to_owned() }).await)?.task)?;
-    if task.state == "failed" {
+    if task.state == "failed" || task.progress.is_some_and(|progress| progress.shards_failed > 0) {
         let request = v1::RetryShardRequest { task: name.to_owned(), shard: String::new() };
         answer(admin.retry_shard(request).await)?;
     }

@@ -17,7 +17,8 @@ use super::Tail;
 use super::look::if_there;
 use super::take::Taken;
 use crate::edges;
-use crate::lease::{Worked, within};
+use crate::lease::{Ended, Worked, within};
+use crate::structure::Layout;
 use crate::verify::{Sums, TableSum};
 
 /// Buckets in a horizon: each costs a count, and is what is counted by subtable where it differs.
@@ -28,6 +29,8 @@ const OFTENEST: Duration = Duration::from_secs(60);
 const RAREST: Duration = Duration::from_secs(86_400);
 /// Lengths of buckets that both server lines cut time at.
 const LENGTHS: [u64; 14] = [1, 2, 5, 10, 15, 30, 60, 300, 600, 1_800, 3_600, 7_200, 43_200, 86_400];
+/// Names asked for with one question.
+const NAMES: usize = 1_000;
 /// With more subtables that differ in a bucket it is read again as a whole.
 const FEW_TABLES: usize = 32;
 
@@ -182,50 +185,67 @@ impl Tail {
         Ok(())
     }
 
-    /// The subtables of a bucket that the target has fewer rows of, or by digest other rows.
+    /// The subtables of a bucket that the target has fewer rows of, or by digest other rows. The target is asked by name:
+    /// its stable may hold what others put there.
     async fn differing(&self, period: Period) -> Worked<Vec<String>> {
+        let by = self.options().audit_by;
         let stable = self.attempt.claimed.stable.as_str();
-        let (source, target) = match self.options().audit_by {
-            AuditBy::Count => {
-                let tables = Tables::All { stable };
-                let count = async |rows: &dyn Rows| {
-                    let counted = self
-                        .attempt
-                        .ask("counting rows by table", rows.side(), || {
-                            if_there(rows.count_each(tables, period))
-                        })
-                        .await?;
-                    let counted = counted.into_iter().map(|(table, rows)| (table, TableSum::counted(rows)));
-                    Worked::Ok(counted.collect::<BTreeMap<_, _>>())
-                };
-                (count(self.source.as_ref()).await?, count(self.sink.as_ref()).await?)
-            }
-            AuditBy::Digest => {
-                (self.sums(self.source.as_ref(), period).await?, self.sums(self.sink.as_ref(), period).await?)
-            }
+        let source = match by {
+            AuditBy::Count => self.counts(self.source.as_ref(), Tables::All { stable }, period).await?,
+            AuditBy::Digest => self.sums(self.source.as_ref(), None, period).await?,
         };
-        let fewer = |(table, one): &(&String, &TableSum)| {
-            let other = target.get(*table).copied().unwrap_or_default();
-            self.is_planned(table) && one.rows >= other.rows && **one != other
-        };
-        Ok(source.iter().filter(fewer).map(|(table, _)| table.clone()).collect())
+        let names: Vec<_> = source.keys().filter(|table| self.is_planned(table)).cloned().collect();
+        let mut differing = Vec::new();
+        for names in names.chunks(NAMES) {
+            let target = match by {
+                AuditBy::Count => {
+                    self.counts(self.sink.as_ref(), Tables::Of { stable, names }, period).await?
+                }
+                AuditBy::Digest => self.sums(self.sink.as_ref(), Some(names), period).await?,
+            };
+            let fewer = |table: &&String| {
+                let of = |side: &BTreeMap<String, TableSum>| side.get(*table).copied().unwrap_or_default();
+                let (one, other) = (of(&source), of(&target));
+                one.rows >= other.rows && one != other
+            };
+            differing.extend(names.iter().filter(fewer).cloned());
+        }
+        Ok(differing)
     }
 
-    /// What one side holds of each subtable.
-    async fn sums(&self, rows: &dyn Rows, period: Period) -> Worked<BTreeMap<String, TableSum>> {
-        let crate::structure::Layout::Stable { stable, .. } = &self.layout else {
-            return Ok(BTreeMap::new());
-        };
+    async fn counts(
+        &self,
+        rows: &dyn Rows,
+        tables: Tables<'_>,
+        period: Period,
+    ) -> Worked<BTreeMap<String, TableSum>> {
+        let count = || rows.count_each(tables, period);
+        let counted = self.attempt.ask("counting rows by table", rows.side(), count).await?;
+        Ok(counted.into_iter().map(|(table, rows)| (table, TableSum::counted(rows))).collect())
+    }
+
+    /// What one side holds of each subtable, of all or of these.
+    async fn sums(
+        &self,
+        rows: &dyn Rows,
+        names: Option<&[String]>,
+        period: Period,
+    ) -> Worked<BTreeMap<String, TableSum>> {
+        let Layout::Stable { stable, .. } = &self.layout else { return Ok(BTreeMap::new()) };
         let limit = self.attempt.session.timing.database_request;
         let read = self.attempt.outlast(|tries| async move {
-            let (mut sums, mut blocks) = (Sums::default(), rows.read_all(stable, period));
+            let mut blocks = match names {
+                Some(names) => rows.read_many(stable, names, period),
+                None => rows.read_all(stable, period),
+            };
+            let mut sums = Sums::default();
             while let Some(runs) = within(limit, tries, rows.side(), blocks.try_next()).await? {
                 sums.add(&runs);
             }
             Ok(sums.tables)
         });
         let doing = format!("reading `{}` again", stable.name);
-        read.await?.map_err(|error| crate::lease::Ended::at_database(&error, &doing))
+        read.await?.map_err(|error| Ended::at_database(&error, &doing))
     }
 
     async fn take_again(&mut self, tables: &[String], period: Period) -> Worked<Taken> {

@@ -43,6 +43,7 @@ impl Tail {
             self.structure().await?;
             if !self.attempt.claimed.stable.is_empty() {
                 self.subtables().await?;
+                self.retag().await?;
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ mod known;
 mod look;
 mod meet;
 mod pace;
+mod retag;
 mod take;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use clock::SourceClock;
 use known::Known;
 use look::Looks;
 use pace::Stride;
+use retag::Tags;
 
 /// What following needs besides the attempt.
 struct Tail {
@@ -61,6 +63,7 @@ struct Tail {
     /// That the source is still written to behind the end was told.
     is_told: bool,
     handover: Option<Handover>,
+    tags: Tags,
 }
 
 /// Another one may have followed before, and may still write.
@@ -143,6 +146,7 @@ impl Tail {
             is_gone: false,
             is_told: false,
             handover: Handover::of(&attempt, precision),
+            tags: Tags::new(),
             attempt,
         })
     }

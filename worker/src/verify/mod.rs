@@ -35,7 +35,7 @@ use merge::Found;
 
 pub(crate) use slices::{Sums, TableSum};
 pub(crate) use tables::run as tables;
-pub(crate) use tags::run as tags;
+pub(crate) use tags::{run as tags, set_changed};
 
 /// How often a table is read that answers other numbers of rows than it counts.
 const READS: u32 = 3;

@@ -71,6 +71,27 @@ pub(super) async fn repair(attempt: &Arc<Attempt>) -> Worked<()> {
     Ok(())
 }
 
+/// Gives the target's subtables these tags where they have others; how many had.
+pub(crate) async fn set_changed(
+    attempt: &Attempt,
+    sink: &dyn Sink,
+    stable: &Stable,
+    rows: Vec<TagRow>,
+) -> Worked<usize> {
+    let names: Vec<_> = rows.iter().map(|row| row.name.clone()).collect();
+    let ask = || sink.tags(stable, &names);
+    let found = attempt.ask("reading the target's tags", Side::Sink, ask).await?;
+    let found: BTreeMap<String, Vec<Value>> = found.into_iter().map(|row| (row.name, row.tags)).collect();
+    let changed = rows.into_iter().filter_map(|row| match held(stable, row, &found) {
+        Some(Differs::Tags(row, _)) => Some(row),
+        // its creation is another matter
+        Some(Differs::Missing(_)) | None => None,
+    });
+    let changed: Vec<_> = changed.collect();
+    make(attempt, sink, stable, &[], &changed).await?;
+    Ok(changed.len())
+}
+
 async fn make(
     attempt: &Attempt,
     sink: &dyn Sink,
