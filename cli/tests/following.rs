@@ -43,7 +43,8 @@ async fn produce(source: Reader, stop: watch::Receiver<bool>) -> usize {
             let table = format!("power.new{rows}");
             load::run(&source, &format!("create table {table} using power.meters tags (7, 'there')")).await;
             let (old, older) = (now - 20_000, now - 3_600_000);
-            load::run(&source, &format!("insert into {table} values ({older}, 1, 2, 3) ({old}, 1, 2, 3)")).await;
+            load::run(&source, &format!("insert into {table} values ({older}, 1, 2, 3) ({old}, 1, 2, 3)"))
+                .await;
         }
         let table = format!("power.new{}", rows - rows % ROWS_A_TABLE);
         load::run(&source, &format!("insert into {table} values ({now}, 1.5, {rows}, 0.25)")).await;
@@ -94,8 +95,15 @@ async fn what_is_written_while_workers_are_killed_is_all_at_the_target() {
     let file = folder.path().join("task.toml");
     let options = "[options]\nmode = \"both\"\nschema-polling-interval = \"1s\"\naudit-window = \"off\"\n";
     std::fs::write(&file, task_file("move-power", &servers, "power") + options).unwrap();
-    let args =
-        ["coordinator", "--listen", "127.0.0.1:0", "--store", store.to_str().unwrap(), "--heartbeat", "500ms"];
+    let args = [
+        "coordinator",
+        "--listen",
+        "127.0.0.1:0",
+        "--store",
+        store.to_str().unwrap(),
+        "--heartbeat",
+        "500ms",
+    ];
     let (coordinator, line) = started(&args, "listening on").await;
     let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
     let address = format!("http://{}", address.trim_end_matches(','));

@@ -224,11 +224,19 @@ impl Replay {
     }
 
     /// Promise S3 for a watermark.
-    fn followed(&mut self, revision: i64, key: &LeaseKey, followed: &Followed, began: usize) -> Result<(), String> {
+    fn followed(
+        &mut self,
+        revision: i64,
+        key: &LeaseKey,
+        followed: &Followed,
+        began: usize,
+    ) -> Result<(), String> {
         let Followed { stable, tables, period } = followed;
-        let of_stable = self.tables.iter().filter(|(_, of)| of.as_ref() == Some(stable)).map(|(name, _)| name);
+        let of_stable =
+            self.tables.iter().filter(|(_, of)| of.as_ref() == Some(stable)).map(|(name, _)| name);
         let names: Vec<String> = of_stable.chain(tables).cloned().collect();
-        let lost = |row: &Row| row.produced && row.is_due() && row.applied.is_none_or(|applied| applied >= began);
+        let lost =
+            |row: &Row| row.produced && row.is_due() && row.applied.is_none_or(|applied| applied >= began);
         for table in names.iter().filter(|table| !self.short.contains(*table)) {
             let rows: Vec<(i64, Row)> = self.rows_in(table, *period).map(|(ts, row)| (*ts, *row)).collect();
             if let Some((ts, _)) = rows.iter().find(|(_, row)| lost(row)) {

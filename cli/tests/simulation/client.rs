@@ -12,9 +12,9 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
 
+use crate::faults::QUIET_FROM;
 use crate::hosts::Failure;
 use crate::world::{TASK, World};
-use crate::faults::QUIET_FROM;
 use crate::{acts, check, net};
 
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(300);

@@ -120,7 +120,8 @@ impl Production {
     /// Any that takes rows of meters.
     fn table(&mut self) -> Option<String> {
         let held = self.world.source.held();
-        let takes = |name: &&String| held.tables[*name].columns.get(1).is_some_and(|column| column.name == "current");
+        let takes =
+            |name: &&String| held.tables[*name].columns.get(1).is_some_and(|column| column.name == "current");
         let names: Vec<&String> = held.tables.keys().filter(takes).collect();
         names.choose(&mut self.rng).map(|name| (*name).clone())
     }
@@ -128,7 +129,8 @@ impl Production {
     /// A row that is dated so long ago, unless there is one.
     fn put(&mut self, table: &str, age_millis: i64) {
         let ts = clock().wall_millis() - age_millis;
-        let reading = [Value::Float(self.rng.random_range(0.0..10.0)), Value::Int(ts % 1_000), Value::Double(0.5)];
+        let reading =
+            [Value::Float(self.rng.random_range(0.0..10.0)), Value::Int(ts % 1_000), Value::Double(0.5)];
         let more = Value::Int(self.rng.random_range(0..100));
         let is_new = self.world.source.change(|source| {
             let Some(held) = source.tables.get(table).filter(|held| !held.rows.contains_key(&ts)) else {

@@ -35,7 +35,8 @@ impl Growth<'_> {
         if !states_put {
             return Some("it grew without the task's state: who lists its shards may miss some".to_owned());
         }
-        let strange = self.groups.iter().find(|(_, group)| stable.is_some_and(|stable| group.stable != stable));
+        let strange =
+            self.groups.iter().find(|(_, group)| stable.is_some_and(|stable| group.stable != stable));
         if let Some((id, group)) = strange {
             return Some(format!("group {id} of {:?} was found by the tail of another stable", group.stable));
         }

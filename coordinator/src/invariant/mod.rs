@@ -241,7 +241,8 @@ impl Replay {
                 Some(_) => {}
             }
         }
-        for ((task, plan), changed) in plans.into_iter().filter(|((task, plan), _)| self.counts(task, *plan)) {
+        for ((task, plan), changed) in plans.into_iter().filter(|((task, plan), _)| self.counts(task, *plan))
+        {
             if let Some(what) = changed.wrong(puts_state(together, &task)) {
                 return Err(At(&together[0]).broken(Promise::S5, format!("plan {plan} of {task}: {what}")));
             }

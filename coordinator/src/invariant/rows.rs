@@ -141,7 +141,12 @@ impl Reader {
     }
 
     /// What a tail passed; `None` for any other shard, and for the tail of a database, which follows no rows.
-    fn followed(&self, place: &(TaskName, PlanId, ShardId), shard: &Shard, period: Period) -> Option<Followed> {
+    fn followed(
+        &self,
+        place: &(TaskName, PlanId, ShardId),
+        shard: &Shard,
+        period: Period,
+    ) -> Option<Followed> {
         let group = self.groups.get(&(place.0.clone(), place.1, shard.group?))?;
         let (stable, tables) = (group.stable.clone(), group.names.clone());
         (shard.kind == ShardKind::Tail).then_some(Followed { stable, tables, period })

@@ -292,7 +292,8 @@ impl Growing {
     fn new() -> Self {
         let found = GroupId(2);
         let period = Period { from: 10, to: i64::MAX };
-        let tail = Shard::planned(ShardId::tail(GroupId(1)), ShardKind::Tail, Some(GroupId(1)), Range::NONE, period);
+        let tail =
+            Shard::planned(ShardId::tail(GroupId(1)), ShardKind::Tail, Some(GroupId(1)), Range::NONE, period);
         let kind = ShardKind::Copy(Density::Sparse);
         let (range, period) = (Range { from: 0, to: 1 }, Period { from: 0, to: 15 });
         let copy = Shard::planned(ShardId::copy(found, 0), kind, Some(found), range, period);

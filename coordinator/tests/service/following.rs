@@ -12,7 +12,9 @@ use crate::world::{Admin, Fake, T0, World, commit, create, ended, get, until};
 const LONG: Duration = Duration::from_secs(600);
 
 /// A task that follows, and who brought it there.
-async fn live(options: &[(&str, &str)]) -> (World, tdferry_coordinator::Coordinator, Admin, Fake, Vec<String>) {
+async fn live(
+    options: &[(&str, &str)],
+) -> (World, tdferry_coordinator::Coordinator, Admin, Fake, Vec<String>) {
     let (world, coordinator, mut admin) = World::alone().await;
     create(&mut admin, "t", options).await;
     let mut worker = Fake::register(&coordinator, 1).await;
@@ -41,7 +43,8 @@ async fn tail_of(worker: &Fake, stable: &str) -> ClaimedLease {
 #[tokio::test(start_paused = true)]
 async fn what_is_copied_is_verified_and_then_followed_for_ever() {
     for (verify, verifies) in [("off", false), ("count", true)] {
-        let (_world, _coordinator, mut admin, mut worker, order) = live(&[("mode", "both"), ("verify", verify)]).await;
+        let (_world, _coordinator, mut admin, mut worker, order) =
+            live(&[("mode", "both"), ("verify", verify)]).await;
         assert!(order.iter().any(|id| id.starts_with("copy-")));
         assert_eq!(order.iter().any(|id| id.contains("verify")), verifies, "{order:?}");
         assert!(!order.iter().any(|id| id.starts_with("tail-")), "{order:?}");
@@ -107,7 +110,8 @@ async fn a_tail_that_fails_shows_and_comes_back_by_a_retry_while_the_others_go_o
     let other = commit(&others[0], None, v1::Totals::default(), Ending::Unspecified);
     assert_eq!(worker.commit(other).await, Verdict::Committed);
     assert!(worker.claim_into(4, 64).await.is_empty());
-    let request = v1::RetryShardRequest { task: "t".into(), shard: failing.shard.as_ref().unwrap().id.clone() };
+    let request =
+        v1::RetryShardRequest { task: "t".into(), shard: failing.shard.as_ref().unwrap().id.clone() };
     assert_eq!(admin.retry_shard(request).await.unwrap().into_inner().retried, 1);
     let again = claimed(&worker, 0, 64).await;
     assert_eq!(again[0].shard.as_ref().unwrap().id, failing.shard.as_ref().unwrap().id);
@@ -150,7 +154,10 @@ async fn what_a_tail_finds_is_in_the_plan_once_and_is_copied_while_the_others_ar
         }
     }
     assert!(names.len() == 12 && names.contains("found_1") && names.contains("meters_0"), "{names:?}");
-    let late = v1::GrowRequest { key: tail.key.clone().map(|key| v1::LeaseKey { epoch: key.epoch - 1, ..key }), ..growth };
+    let late = v1::GrowRequest {
+        key: tail.key.clone().map(|key| v1::LeaseKey { epoch: key.epoch - 1, ..key }),
+        ..growth
+    };
     let fenced = worker.client.grow(late).await.unwrap().into_inner();
     assert_eq!(fenced.verdict(), Verdict::Fenced);
 }

@@ -30,12 +30,20 @@ const NEXT: GroupId = GroupId(TAIL_GROUP.0 + 1);
 async fn assert_grown(env: &Env, held: &HeldLease) {
     let tail = env.stored(PLAN, &held.key.shard).await.shard;
     assert_eq!((tail.checkpoint.seq, tail.checkpoint.offset.next), (1, ROWS + 10));
-    assert_eq!(env.b.all_shards(&env.task, PLAN).await.unwrap().len(), 4, "two, the tail, and the one that is new");
+    assert_eq!(
+        env.b.all_shards(&env.task, PLAN).await.unwrap().len(),
+        4,
+        "two, the tail, and the one that is new"
+    );
     let copy = env.stored(PLAN, &ShardId::copy(NEXT, 0)).await;
     assert_eq!(copy.shard.period.to, tail.checkpoint.offset.next);
     let names = env.b.group(&env.task, PLAN, NEXT).await.unwrap().unwrap();
     assert_eq!(names.names, ["found"]);
-    assert_eq!(env.commit(&env.a, held, after(&tail, 1)).await, Committed::Done, "the lease stays on the tail");
+    assert_eq!(
+        env.commit(&env.a, held, after(&tail, 1)).await,
+        Committed::Done,
+        "the lease stays on the tail"
+    );
     env.claim(&env.b, &copy, env.worker(5).await).await;
 }
 
