@@ -2,18 +2,23 @@
 //! `invariant`; here stand those for which the sink's log is needed too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tdferry_common::lease::LeaseKey;
 use tdferry_common::testing::{MemDatabase, differences};
 use tdferry_common::time::Period;
-use tdferry_coordinator::invariant::{self, Ground, Said, Written};
+use tdferry_coordinator::invariant::{self, Followed, Ground, Said, Written};
 
+use crate::faults::QUIET_FROM;
 use crate::log::Entry;
 use crate::world::World;
 
 /// Differences told when the sink does not hold what the source holds.
 const TOLD: usize = 5;
+
+/// What is new is in the plan so long after the last fault.
+const FOUND_WITHIN: Duration = Duration::from_secs(4);
 
 /// What a log that holds shows.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -39,6 +44,11 @@ pub(crate) fn check(world: &World) -> Result<Shown, String> {
     let history = invariant::check(&stored).map_err(|broken| broken.to_string())?;
     let source = world.source.held();
     let mut replay = Replay::new(&source, &stored)?;
+    for entry in &entries {
+        if let Entry::Produced { table, ts, .. } = entry {
+            replay.produced(table, *ts, |row| *row = Row { to_come: true, produced: true, ..*row });
+        }
+    }
     replay.all(&entries)?;
     let planned = invariant::planned(&stored, &world.task()).map_err(|broken| broken.to_string())?;
     let tables: BTreeSet<String> = source.tables.keys().cloned().collect();
@@ -58,12 +68,13 @@ pub(crate) fn check(world: &World) -> Result<Shown, String> {
 
 /// Once the task is completed: every cell.
 pub(crate) fn equal(world: &World) -> Result<(), String> {
-    let found = differences(&world.source.held(), &world.sink.held(), Period::ALL, TOLD);
+    let found = differences(&world.source.held(), &world.sink.held(), world.asked(), TOLD);
     if found.is_empty() { Ok(()) } else { Err(format!("the sink differs: {}", found.join("; "))) }
 }
 
 fn ended(world: &World) -> bool {
-    world.seen.lock().unwrap().as_ref().is_some_and(|task| task.terminal)
+    let followed = world.is_live() && world.log.now() > QUIET_FROM + FOUND_WITHIN;
+    followed || world.seen.lock().unwrap().as_ref().is_some_and(|task| task.terminal)
 }
 
 fn written(entry: &Entry) -> &[Written] {
@@ -82,10 +93,25 @@ struct Row {
     acknowledged: u64,
     /// How often it may be written: once for each lease before it, once more for each read that failed.
     allowed: u64,
+    /// It is not there yet: production writes it later.
+    to_come: bool,
+    /// Production wrote it later than the task waits for: whoever passes its time does not say that it is in the sink.
+    late: bool,
+    /// Production wrote it: it may be read again.
+    produced: bool,
+}
+
+impl Row {
+    /// Whoever passes its time says that it is in the sink.
+    const fn is_due(&self) -> bool {
+        !self.to_come && !self.late
+    }
 }
 
 struct Replay {
     rows: BTreeMap<String, BTreeMap<i64, Row>>,
+    /// The stable of each table.
+    tables: BTreeMap<String, Option<String>>,
     said: BTreeMap<i64, Vec<Said>>,
     /// Epoch and number of the commit at which each shard stands.
     stands: BTreeMap<String, (i64, u64)>,
@@ -103,7 +129,8 @@ impl Replay {
             table.rows.keys().map(|ts| (*ts, Row::default())).collect::<BTreeMap<_, _>>()
         };
         let rows = source.tables.iter().map(|(name, table)| (name.clone(), rows(table))).collect();
-        Ok(Self { rows, said, stands: BTreeMap::new(), short: BTreeSet::new() })
+        let tables = source.tables.iter().map(|(name, table)| (name.clone(), table.stable.clone())).collect();
+        Ok(Self { rows, tables, said, stands: BTreeMap::new(), short: BTreeSet::new() })
     }
 
     fn all(&mut self, entries: &[Entry]) -> Result<(), String> {
@@ -128,7 +155,17 @@ impl Replay {
                 Ok(())
             }
             Entry::Refused { shard, epoch, seq } => self.refused(shard, *epoch, *seq),
+            Entry::Produced { table, ts, late } => {
+                self.produced(table, *ts, |row| *row = Row { to_come: false, late: *late, ..*row });
+                Ok(())
+            }
             Entry::Note { .. } => Ok(()),
+        }
+    }
+
+    fn produced(&mut self, table: &str, ts: i64, change: impl FnOnce(&mut Row)) {
+        if let Some(row) = self.rows.get_mut(table).and_then(|rows| rows.get_mut(&ts)) {
+            change(row);
         }
     }
 
@@ -164,6 +201,7 @@ impl Replay {
                     self.in_sink(revision, &key, &told, began)?;
                 }
                 Said::Done(key, all) => self.in_sink(revision, &key, &all, began)?,
+                Said::Followed(key, followed) => self.followed(revision, &key, &followed, began)?,
             }
         }
         Ok(())
@@ -185,20 +223,51 @@ impl Replay {
         ))
     }
 
+    /// Promise S3 for a watermark.
+    fn followed(
+        &mut self,
+        revision: i64,
+        key: &LeaseKey,
+        followed: &Followed,
+        began: usize,
+    ) -> Result<(), String> {
+        let Followed { stable, tables, period } = followed;
+        let of_stable =
+            self.tables.iter().filter(|(_, of)| of.as_ref() == Some(stable)).map(|(name, _)| name);
+        let names: Vec<String> = of_stable.chain(tables).cloned().collect();
+        let lost =
+            |row: &Row| row.produced && row.is_due() && row.applied.is_none_or(|applied| applied >= began);
+        for table in names.iter().filter(|table| !self.short.contains(*table)) {
+            let rows: Vec<(i64, Row)> = self.rows_in(table, *period).map(|(ts, row)| (*ts, *row)).collect();
+            if let Some((ts, _)) = rows.iter().find(|(_, row)| lost(row)) {
+                let LeaseKey { shard, epoch, .. } = key;
+                return Err(format!(
+                    "S3: at revision {revision} the watermark of epoch {epoch} of shard {shard} passed row {ts} of \
+                     {table:?}, which came in time and is not in the sink"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// A row that a commit passed, and that was not in the sink when the store was asked to commit.
     fn missing(&mut self, ground: &Ground, began: usize) -> Option<String> {
         let mut rows = self.rows_in(&ground.table, ground.period);
-        let (ts, _) = rows.find(|(_, row)| row.applied.is_none_or(|applied| applied >= began))?;
+        let lost = |row: &Row| row.is_due() && row.applied.is_none_or(|applied| applied >= began);
+        let (ts, _) = rows.find(|(_, row)| lost(row))?;
         Some(format!("row {ts} of {:?}", ground.table))
     }
 
     fn applied(&mut self, at: usize, table: &str, rows: usize, period: Period) -> Result<(), String> {
         let mut found = 0;
-        for (_, row) in self.rows_in(table, period) {
+        let mut late = 0;
+        for (_, row) in self.rows_in(table, period).filter(|(_, row)| !row.to_come) {
             row.applied.get_or_insert(at);
             found += 1;
+            late += usize::from(row.late);
         }
-        if found == rows {
+        // one that came late may have come after the read
+        if (found - late..=found).contains(&rows) {
             Ok(())
         } else {
             Err(format!("{rows} rows of {table:?} in {period} were written, not {found}"))
@@ -208,7 +277,8 @@ impl Replay {
     fn acknowledged(&mut self, worker: usize, table: &str, period: Period) -> Result<(), String> {
         for (ts, row) in self.rows_in(table, period) {
             row.acknowledged += 1;
-            if row.acknowledged > row.allowed {
+            // what is followed is read again at a handover, when the structure changes, where counts differ
+            if row.acknowledged > row.allowed && !row.produced {
                 let Row { acknowledged, allowed, .. } = *row;
                 return Err(format!(
                     "S7: worker {worker} had row {ts} of {table:?} written for the {acknowledged}th time, and only \

@@ -12,11 +12,14 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
 
+use crate::faults::QUIET_FROM;
 use crate::hosts::Failure;
 use crate::world::{TASK, World};
-use crate::{acts, net};
+use crate::{acts, check, net};
 
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// A source that is followed is equal in so many looks: what is found last is in the plan by then.
+const LOOKS_EQUAL: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How the one failure reads that an operator may answer by opening the shard again.
 const POISONED: &str = "without a commit";
@@ -73,6 +76,7 @@ pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
     let coordinators = coordinators.collect::<Result<_, tonic::transport::Error>>()?;
     let mut operator = Operator { coordinators, current: 0 };
     create(&mut operator, &world).await?;
+    let mut quiet = 0;
     let (mut pauses, mut acts) = (world.pauses, VecDeque::from(world.acts.clone()));
     loop {
         sleep(LOOK_EVERY).await;
@@ -87,6 +91,12 @@ pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
         let task = operator.ask(get).await?.task.unwrap_or_default();
         let (terminal, poisoned) = (task.terminal, task.state == "failed" && task.reason.contains(POISONED));
         *world.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        if world.live.is_some() && turmoil::elapsed() >= QUIET_FROM {
+            quiet = if world.is_live() && check::equal(&world).is_ok() { quiet + 1 } else { 0 };
+            if quiet == LOOKS_EQUAL {
+                return Ok(());
+            }
+        }
         if terminal && poisoned {
             retry(&mut operator, &world).await?;
         } else if terminal {

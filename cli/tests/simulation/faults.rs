@@ -43,11 +43,17 @@ pub(crate) struct Fault {
 }
 
 /// A seed's faults, in the order they begin.
-pub(crate) fn draw(rng: &mut StdRng, workers: usize) -> Vec<Fault> {
+pub(crate) fn draw(rng: &mut StdRng, workers: usize, is_live: bool) -> Vec<Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     let last = u64::try_from(QUIET_FROM.as_millis()).unwrap();
     for _ in 0..rng.random_range(FAULTS) {
-        let kind = draw_kind(rng, workers);
+        let kind = match draw_kind(rng, workers) {
+            // a plan grows rarely, too
+            Kind::CrashAt(at) if is_live && at.step == Step::Cut && rng.random_bool(0.7) => {
+                Kind::CrashAt(At { step: Step::Grow, ..at })
+            }
+            kind => kind,
+        };
         let long = matches!(kind, Kind::Pause(_) | Kind::CrashAt(_));
         let lasts = if long { LONG_MILLIS } else { LASTS_MILLIS };
         let from = Duration::from_millis(rng.random_range(FIRST_MILLIS..last));

@@ -90,7 +90,7 @@ pub(crate) async fn worker(world: Arc<World>, index: usize) -> Result<(), Failur
 }
 
 /// The time of day, which goes on while a host is down.
-fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     let since = turmoil::sim_elapsed().unwrap_or_default();
     Clock::simulated(NOW_MILLIS + i64::try_from(since.as_millis()).unwrap_or_default())
 }

@@ -22,6 +22,8 @@ pub(crate) enum Entry {
     ReadFailed { tables: Vec<String>, period: Period },
     /// A read of these tables ended early without an error.
     Short { tables: Vec<String> },
+    /// Production wrote a row, perhaps later than the task waits for rows out of order.
+    Produced { table: String, ts: i64, late: bool },
     /// A worker was told that this commit does not count.
     Refused { shard: String, epoch: i64, seq: u64 },
     /// A fault began or ended, or an operator did something.

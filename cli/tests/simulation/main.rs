@@ -15,6 +15,7 @@ mod faults;
 mod gate;
 mod hosts;
 mod kinds;
+mod live;
 mod log;
 mod many;
 mod meddle;
@@ -95,6 +96,16 @@ fn a_lost_answer_that_is_taken_for_a_failure_is_found() {
 #[test]
 fn a_cell_that_is_lost_on_its_way_is_found_by_comparing_digests() {
     found(Planted::WriteOtherwise, "L1: the task ended as differs");
+}
+
+#[test]
+fn a_watermark_before_its_rows_is_found() {
+    found(Planted::FollowedBeforeWrite, "S3");
+}
+
+#[test]
+fn a_tail_that_forgets_to_have_the_plan_grow_is_found() {
+    found(Planted::ForgetsToGrow, "S9");
 }
 
 /// Some seed must find a planted bug by the promise that it breaks.

@@ -19,6 +19,10 @@ pub(crate) enum Planted {
     Nothing,
     /// The sink answers a write before it applies it: an offset gets ahead of its data.
     AnswerBeforeWrite,
+    /// The sink answers what a tail writes before it applies it.
+    FollowedBeforeWrite,
+    /// What a tail asks the plan to grow by gets lost on the way.
+    ForgetsToGrow,
     /// Every write that is answered is sent once more.
     WriteTwice,
     /// Every write loses a cell of its first row, and is answered as if it had not.
@@ -59,6 +63,14 @@ impl Planted {
             without_parent(&mut txn);
         }
         asked.with_txn(&txn)
+    }
+
+    /// What a worker asks a coordinator for instead.
+    pub(crate) fn sent_instead(self, asked: Request) -> Request {
+        match asked.growth().filter(|_| self == Self::ForgetsToGrow) {
+            Some(growth) => asked.with(&v1::GrowRequest { names: Vec::new(), ..growth }),
+            None => asked,
+        }
     }
 
     /// What it asks for once that is done.

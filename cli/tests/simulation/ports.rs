@@ -25,7 +25,7 @@ use crate::log::{Entry, Log};
 use crate::planted::Planted;
 use crate::source::SlowSource;
 use crate::steps::{Step, When};
-use crate::world::World;
+use crate::world::{NOW_MILLIS, World};
 
 /// How much later than its answer a write arrives, where that bug is planted.
 const LATE: Duration = Duration::from_millis(400);
@@ -46,6 +46,15 @@ impl Calls {
     pub(crate) async fn pass(&self) {
         sleep(self.world.slowest.mul_f64(self.draw())).await;
         self.gate.passed().await;
+    }
+
+    /// Whether these writes are answered before they are applied.
+    fn answers_first(&self, places: &[(String, Period)]) -> bool {
+        match self.planted {
+            Planted::AnswerBeforeWrite => true,
+            Planted::FollowedBeforeWrite => places.iter().any(|(_, period)| period.to > NOW_MILLIS),
+            _ => false,
+        }
     }
 
     /// Passes a write's step.
@@ -155,11 +164,12 @@ impl SlowSink {
     /// A write goes on when its caller gives up: a timeout of the client does not stop the server.
     async fn write_all(&self, rows: Going) -> PortResult<()> {
         let places = rows.places();
+        let answers_first = self.calls.answers_first(&places);
         let (inner, calls) = (self.inner.clone(), Arc::clone(&self.calls));
         let writing = tokio::spawn(async move {
             calls.step(When::Before).await;
             calls.pass().await;
-            if calls.planted == Planted::AnswerBeforeWrite {
+            if answers_first {
                 sleep(LATE).await;
             }
             if calls.planted == Planted::WriteTwice {
@@ -173,7 +183,7 @@ impl SlowSink {
             calls.gate.passed().await;
             written
         });
-        if self.calls.planted != Planted::AnswerBeforeWrite {
+        if !answers_first {
             let gone = |_| PortError::Away { side: Side::Sink, message: "the host is gone".into() };
             writing.await.map_err(gone)??;
         }
@@ -315,6 +325,19 @@ impl Rows for SlowSink {
         period: Period,
     ) -> BoxStream<'a, PortResult<TableRuns>> {
         slowly(&self.calls, self.inner.read_many(stable, names, period))
+    }
+
+    fn read_all<'a>(&'a self, stable: &'a Stable, period: Period) -> BoxStream<'a, PortResult<TableRuns>> {
+        slowly(&self.calls, self.inner.read_all(stable, period))
+    }
+
+    async fn count_buckets(
+        &self,
+        tables: Tables<'_>,
+        period: Period,
+        bucket: i64,
+    ) -> PortResult<BTreeMap<i64, u64>> {
+        slow!(self, self.inner.count_buckets(tables, period, bucket))
     }
 
     async fn count(&self, tables: Tables<'_>, period: Period) -> PortResult<u64> {

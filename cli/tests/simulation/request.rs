@@ -49,7 +49,18 @@ impl Request {
 
     /// The same request for another transaction.
     pub(crate) fn with_txn(&self, txn: &PbTxnRequest) -> Self {
-        Self { parts: self.parts.clone(), bytes: frame(txn) }
+        self.with(txn)
+    }
+
+    /// The same request with another message.
+    pub(crate) fn with(&self, message: &impl Message) -> Self {
+        Self { parts: self.parts.clone(), bytes: frame(message) }
+    }
+
+    /// The growth of a stable that it is, if it is one.
+    pub(crate) fn growth(&self) -> Option<v1::GrowRequest> {
+        let growth = self.parts.uri.path().strip_prefix(WORKER) == Some("Grow");
+        growth.then(|| self.decode::<v1::GrowRequest>()).flatten().filter(|growth| growth.stable.is_none())
     }
 
     /// The commit that it is, if it is one.
@@ -65,6 +76,7 @@ impl Request {
         match self.parts.uri.path().strip_prefix(WORKER)? {
             "Claim" => Some(Step::Claim),
             "Cut" => Some(Step::Cut),
+            "Grow" => Some(Step::Grow),
             "Commit" if self.commit()?.ending() == v1::Ending::Unspecified => Some(Step::Commit),
             "Commit" => Some(Step::Finish),
             _ => None,
@@ -112,12 +124,13 @@ fn frame(message: &impl Message) -> Vec<u8> {
 /// that counts puts the task's state, too.
 fn step_of(txn: &PbTxnRequest) -> Option<Step> {
     let guard = txn.compare.iter().find_map(epoch_guard)?;
-    let (mut shards, mut states, mut ends) = (0, 0, false);
+    let (mut shards, mut states, mut groups, mut ends) = (0, 0, false, false);
     for op in txn.success.iter().filter_map(|op| op.request.as_ref()) {
         match op {
             PbTxnOpRequest::RequestPut(put) => {
                 shards += usize::from(is_in(&put.key, SHARD));
                 states += usize::from(put.key.ends_with(b"/state"));
+                groups |= is_in(&put.key, "/group/");
             }
             PbTxnOpRequest::RequestDeleteRange(gone) => ends |= is_in(&gone.key, "/lease/"),
             _ => {}
@@ -128,6 +141,7 @@ fn step_of(txn: &PbTxnRequest) -> Option<Step> {
         (0, ..) => None,
         (_, 1, 0, false) => Some(Step::Commit),
         (_, 1, _, true) => Some(Step::Finish),
+        (_, 2.., 1, false) if groups => Some(Step::Grow),
         (_, 2.., 1, false) => Some(Step::Cut),
         _ => None,
     }

@@ -16,7 +16,7 @@ use crate::kinds::{self, Kind, STORE};
 use crate::log::Log;
 use crate::planted::Planted;
 use crate::world::World;
-use crate::{client, hosts, telling};
+use crate::{client, hosts, live, telling};
 
 /// The grain of simulated time.
 const TICK: Duration = Duration::from_millis(5);
@@ -75,7 +75,8 @@ fn align() {
 fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let world = World::new(seed, &mut rng, planted, log.clone());
-    let faults = faults::draw(&mut rng, world.workers.len());
+    let faults = faults::draw(&mut rng, world.workers.len(), world.live.is_some());
+    let ends_within = ENDS_WITHIN * if world.live.is_some() { 2 } else { 1 };
     faults::in_calls(&world, &mut rng);
     let mut sim = build(seed, &world);
     let mut driver =
@@ -85,12 +86,13 @@ fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
         if sim.step().map_err(|error| format!("a host ended: {error}"))? {
             break;
         }
-        if sim.elapsed() > QUIET_FROM + ENDS_WITHIN {
+        if sim.elapsed() > QUIET_FROM + ends_within {
             check::check(&world)?;
             let seen = world.seen.lock().unwrap();
             let state = seen.as_ref().map(|task| (task.state.clone(), task.progress, task.reason.clone()));
             return Err(format!(
-                "L1: the task has not ended {ENDS_WITHIN:?} after the last fault: {state:?}"
+                "L1: the task has not ended {ends_within:?} after the last fault: {state:?}; {:?}",
+                check::equal(&world)
             ));
         }
     }
@@ -119,7 +121,8 @@ fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
 fn completed(world: &World) -> Result<(), String> {
     let seen = world.seen.lock().unwrap();
     match seen.as_ref() {
-        Some(task) if task.state == "completed" => Ok(()),
+        Some(task) if task.state == "completed" && world.live.is_none() => Ok(()),
+        Some(task) if task.phase == "live" && world.live.is_some() => Ok(()),
         Some(task) => Err(format!("L1: the task ended as {}: {}", task.state, task.reason)),
         None => Err("L1: nobody ever saw the task".to_owned()),
     }
@@ -128,7 +131,7 @@ fn completed(world: &World) -> Result<(), String> {
 fn build(seed: u64, world: &Arc<World>) -> Sim<'static> {
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
-        .simulation_duration(QUIET_FROM + ENDS_WITHIN * 2)
+        .simulation_duration(QUIET_FROM + ENDS_WITHIN * 3)
         .tick_duration(TICK)
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(USUAL_LATENCY)
@@ -144,6 +147,10 @@ fn build(seed: u64, world: &Arc<World>) -> Sim<'static> {
     for index in 0..world.workers.len() {
         let of = Arc::clone(world);
         sim.host(kinds::worker_host(index), move || hosts::worker(Arc::clone(&of), index));
+    }
+    if world.live.is_some() {
+        let of = Arc::clone(world);
+        sim.host("production", move || live::produce(Arc::clone(&of)));
     }
     sim.client("operator", client::operate(Arc::clone(world)));
     sim

@@ -87,7 +87,7 @@ impl Seam {
             return call(to, request).await;
         }
         let request = match Request::read(request).await {
-            Ok(request) => request,
+            Ok(request) => self.world.planted.sent_instead(request),
             Err(status) => return Ok(status.into_http()),
         };
         let answer = self.pass(to, request.clone()).await?;

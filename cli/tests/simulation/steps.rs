@@ -12,6 +12,7 @@ pub(crate) enum Step {
     Commit,
     Finish,
     Cut,
+    Grow,
 }
 
 /// On which side of the step.

@@ -12,6 +12,7 @@ use tdferry_common::options::OptionValue;
 use tdferry_common::shutdown::Stopper;
 use tdferry_common::spec::{Spec, TaskKind, TaskName};
 use tdferry_common::testing::{MemServer, Recipe};
+use tdferry_common::time::Period;
 use tdferry_common::timing::Timing;
 use tdferry_embedded::MemoryStorage;
 use tdferry_proto::v1;
@@ -20,6 +21,7 @@ use turmoil::Sim;
 use crate::acts::{self, Act};
 use crate::gate::Gate;
 use crate::kinds::{WORKERS, peers, worker_host};
+use crate::live::{self, Mode};
 use crate::log::Log;
 use crate::meddle::Meddling;
 use crate::planted::Planted;
@@ -49,6 +51,8 @@ pub(crate) struct World {
     pub(crate) sink: Arc<MemServer>,
     pub(crate) workers: Vec<WorkerSwitches>,
     pub(crate) spec: String,
+    /// Whether production goes on, and what the task follows then.
+    pub(crate) live: Option<Mode>,
     /// Whether some reads end early.
     pub(crate) shorts: Arc<Shorts>,
     /// How long one call to a database takes at most.
@@ -94,6 +98,7 @@ impl World {
             every_type: rng.random_bool(0.5),
             ..Recipe::small(rng.random())
         };
+        let live = live::draw(seed);
         let (source, sink) = (MemServer::source(recipe.make()), MemServer::sink());
         source.limit(|limits| limits.block_rows = BLOCK_ROWS);
         let sees = log.clone();
@@ -109,7 +114,8 @@ impl World {
             source,
             sink,
             workers: (0..rng.random_range(3..=WORKERS)).map(|_| WorkerSwitches::default()).collect(),
-            spec: spec(rng),
+            spec: spec(rng, live),
+            live,
             shorts: Arc::default(),
             slowest: Duration::from_millis(rng.random_range(SLOWEST_MILLIS)),
             steps: Steps::default(),
@@ -121,6 +127,22 @@ impl World {
             retried: AtomicU64::new(0),
             starts: AtomicU64::new(0),
         })
+    }
+
+    /// Whether the task was seen to follow.
+    pub(crate) fn is_live(&self) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.as_ref().is_some_and(|task| task.phase == "live")
+    }
+
+    /// From where on the task was to copy; before that only once it was seen to be planned.
+    pub(crate) fn asked(&self) -> Period {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let cutoff = seen.as_ref().and_then(|task| task.cutoff.as_ref()).map(|cutoff| cutoff.units);
+        match self.live {
+            Some(Mode::Realtime) => Period { from: cutoff.unwrap_or(i64::MAX), to: i64::MAX },
+            _ => Period::ALL,
+        }
     }
 
     pub(crate) fn task(&self) -> TaskName {
@@ -166,7 +188,7 @@ impl World {
 }
 
 /// Periods of minutes, so that there are shards enough; dense, sparse or by density; mostly compared afterwards.
-fn spec(rng: &mut StdRng) -> String {
+fn spec(rng: &mut StdRng, live: Option<Mode>) -> String {
     let text = |text: &str| OptionValue::Text(text.to_owned());
     let mut options = BTreeMap::new();
     let unit: u64 = rng.random_range(150..=600);
@@ -178,6 +200,11 @@ fn spec(rng: &mut StdRng) -> String {
     }
     let verify = ["count", "digest", "digest", "sample:50"];
     options.insert("verify".to_owned(), text(verify[rng.random_range(0..verify.len())]));
+    if let Some(mode) = live {
+        options.insert("mode".to_owned(), text(mode.word()));
+        options.insert("audit-window".to_owned(), text(live::AUDIT_WINDOW));
+        options.insert("schema-polling-interval".to_owned(), text("2s"));
+    }
     let (from, to) = ("taos+ws://old:6041/source", "taos+ws://new:6041/target");
     Spec::build(TASK, TaskKind::TDengine2, from, to, &options).unwrap().to_json().unwrap()
 }

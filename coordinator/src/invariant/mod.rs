@@ -4,21 +4,22 @@
 //! simulation and chaos runs feed it the same way; no sampling, nothing is believed that the log does not show.
 
 mod cuts;
+mod growth;
 mod rows;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use tdferry_common::id::{Epoch, PlanId, ShardId};
+use tdferry_common::id::{Epoch, GroupId, PlanId, ShardId};
 use tdferry_common::lease::LeaseKey;
 use tdferry_common::shard::{Checkpoint, Outcome, Shard, ShardEvent, ShardKind, ShardState};
 use tdferry_common::spec::TaskName;
 use tdferry_common::task::TaskState;
 
 use crate::keys::Key;
-use crate::record::{Damage, LeaseRecord, decode_fence, decode_shard, decode_state, encode_shard};
+use crate::record::{Damage, Group, LeaseRecord, decode_fence, decode_shard, decode_state, encode_shard};
 
-pub use rows::{Ground, Said, planned, rows};
+pub use rows::{Followed, Ground, Said, planned, rows};
 
 /// A promise that the log can show broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +89,7 @@ pub fn check(log: &[Written]) -> Result<History, Broken> {
 }
 
 type ShardAt = (TaskName, PlanId, ShardId);
+type GroupAt = (TaskName, PlanId, GroupId);
 
 /// The store at one revision, rebuilt from the log.
 #[derive(Default)]
@@ -96,6 +98,8 @@ struct Replay {
     fences: BTreeMap<TaskName, u64>,
     shards: BTreeMap<ShardAt, Shard>,
     leases: BTreeMap<(TaskName, ShardId), Lease>,
+    /// The stable of each group.
+    stables: BTreeMap<GroupAt, String>,
     history: History,
 }
 
@@ -135,7 +139,10 @@ impl Replay {
                 shards.push((place, new));
             }
         }
-        self.cuts(together, &shards)?;
+        let groups = self.new_groups(together)?;
+        self.cuts(together, &shards, &groups)?;
+        self.growth(together, &shards, &groups)?;
+        self.stables.extend(groups.into_iter().map(|(place, group)| (place, group.stable)));
         let ended: Vec<ShardAt> = shards
             .iter()
             .filter(|(_, new)| new.as_ref().is_some_and(Shard::is_terminal))
@@ -157,8 +164,65 @@ impl Replay {
         }
     }
 
+    /// Groups that were not there before.
+    fn new_groups(&self, together: &[Written]) -> Result<BTreeMap<GroupAt, Group>, Broken> {
+        let mut groups = BTreeMap::new();
+        for written in together {
+            let (Some(Key::Group(task, plan, id)), Some(value)) = (Key::parse(&written.key), &written.value)
+            else {
+                continue;
+            };
+            let place = (task, plan, id);
+            if !self.stables.contains_key(&place) {
+                groups.insert(place, At(written).read(Group::decode(value))?);
+            }
+        }
+        Ok(groups)
+    }
+
+    fn counts(&self, task: &TaskName, plan: PlanId) -> bool {
+        self.states.get(task).is_some_and(|state| state.plan() == plan)
+    }
+
+    /// Whatever a plan that counts grows by is found by a tail, copied and followed.
+    fn growth(
+        &self,
+        together: &[Written],
+        shards: &[(ShardAt, Option<Shard>)],
+        groups: &BTreeMap<GroupAt, Group>,
+    ) -> Result<(), Broken> {
+        let mut plans = growth::ByPlan::new();
+        for ((task, plan, id), group) in groups {
+            plans.entry((task.clone(), *plan)).or_default().groups.insert(*id, group);
+        }
+        for (place, new) in shards {
+            let Some(new) = new else { continue };
+            let (task, plan) = (place.0.clone(), place.1);
+            let old = self.shards.get(place);
+            let is_of_new = new.group.is_some_and(|group| groups.contains_key(&(task.clone(), plan, group)));
+            let committed = old.is_some_and(|old| old.checkpoint != new.checkpoint);
+            if new.kind == ShardKind::Tail && committed {
+                let stable = new.group.and_then(|group| self.stables.get(&(task.clone(), plan, group)));
+                plans.entry((task, plan)).or_default().tails.push((new, stable.map(String::as_str)));
+            } else if old.is_none() && (is_of_new || new.kind == ShardKind::Tail) {
+                plans.entry((task, plan)).or_default().shards.push(new);
+            }
+        }
+        for ((task, plan), growth) in plans.into_iter().filter(|((task, plan), _)| self.counts(task, *plan)) {
+            if let Some(what) = growth.wrong(puts_state(together, &task)) {
+                return Err(At(&together[0]).broken(Promise::S5, format!("plan {plan} of {task}: {what}")));
+            }
+        }
+        Ok(())
+    }
+
     /// Whatever is cut tiles what it was, in a plan that counts.
-    fn cuts(&self, together: &[Written], shards: &[(ShardAt, Option<Shard>)]) -> Result<(), Broken> {
+    fn cuts(
+        &self,
+        together: &[Written],
+        shards: &[(ShardAt, Option<Shard>)],
+        groups: &BTreeMap<GroupAt, Group>,
+    ) -> Result<(), Broken> {
         let mut plans = cuts::ByPlan::new();
         for (place, new) in shards {
             let Some(new) = new.as_ref().filter(|new| cuts::area(new) > 0 || self.shards.contains_key(place))
@@ -169,7 +233,10 @@ impl Replay {
                 continue; // where it ends moves without a cut
             }
             let changed = plans.entry((place.0.clone(), place.1)).or_default();
+            let is_of = |group| groups.contains_key(&(place.0.clone(), place.1, group));
             match self.shards.get(place) {
+                // of what the plan grows by
+                None if new.group.is_some_and(is_of) => {}
                 None => changed.new.push(new),
                 Some(old) if (old.range, old.period) != (new.range, new.period) => {
                     changed.moved.push((old, new))
@@ -177,12 +244,9 @@ impl Replay {
                 Some(_) => {}
             }
         }
-        let put = |task: &TaskName| {
-            together.iter().any(|one| Key::parse(&one.key).is_some_and(|key| key == Key::State(task.clone())))
-        };
-        for ((task, plan), changed) in plans {
-            let counts = self.states.get(&task).is_some_and(|state| state.plan() == plan);
-            if let Some(what) = changed.wrong(put(&task)).filter(|_| counts) {
+        for ((task, plan), changed) in plans.into_iter().filter(|((task, plan), _)| self.counts(task, *plan))
+        {
+            if let Some(what) = changed.wrong(puts_state(together, &task)) {
                 return Err(At(&together[0]).broken(Promise::S5, format!("plan {plan} of {task}: {what}")));
             }
         }
@@ -287,6 +351,10 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+fn puts_state(together: &[Written], task: &TaskName) -> bool {
+    together.iter().any(|one| Key::parse(&one.key).is_some_and(|key| key == Key::State(task.clone())))
 }
 
 /// Promise S2 for one commit.

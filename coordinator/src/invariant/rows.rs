@@ -23,7 +23,18 @@ pub struct Ground {
     pub period: Period,
 }
 
-/// What the log says of the rows of a copy shard.
+/// What a tail passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// All subtables of this stable; empty: these normal tables.
+    pub stable: String,
+    /// The normal tables.
+    pub tables: Vec<String>,
+    /// From the watermark before to the one that is committed.
+    pub period: Period,
+}
+
+/// What the log says of the rows of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     /// A lease was taken; these rows are before it.
@@ -34,6 +45,8 @@ pub enum Said {
     Passed(LeaseKey, Vec<Ground>),
     /// The shard is done; these are all its rows.
     Done(LeaseKey, Vec<Ground>),
+    /// A tail's watermark passed this time: what came in time of whatever the tail follows is in the sink.
+    Followed(LeaseKey, Followed),
 }
 
 /// What each revision says, in order.
@@ -102,6 +115,9 @@ impl Reader {
                 LeaseKey { task: place.0.clone(), shard: place.2.clone(), epoch: shard.checkpoint.epoch };
             let passed = self.between(&place, &shard, before.offset, shard.checkpoint.offset);
             self.said.push((revision, Said::Passed(key.clone(), passed)));
+            let period = Period { from: before.offset.next, to: shard.checkpoint.offset.next };
+            let followed = self.followed(&place, &shard, period);
+            self.said.extend(followed.map(|followed| (revision, Said::Followed(key.clone(), followed))));
             if shard.state == ShardState::Done {
                 let start = Offset { index: shard.range.from, next: shard.period.from };
                 let all = self.between(&place, &shard, start, shard.end());
@@ -122,6 +138,18 @@ impl Reader {
         let key = LeaseKey { task, shard: id, epoch: Epoch(revision) };
         self.said.push((revision, Said::Behind(key.clone(), behind)));
         self.said.push((revision, Said::Leased(key, rest)));
+    }
+
+    /// What a tail passed; `None` for any other shard, and for the tail of a database, which follows no rows.
+    fn followed(
+        &self,
+        place: &(TaskName, PlanId, ShardId),
+        shard: &Shard,
+        period: Period,
+    ) -> Option<Followed> {
+        let group = self.groups.get(&(place.0.clone(), place.1, shard.group?))?;
+        let (stable, tables) = (group.stable.clone(), group.names.clone());
+        (shard.kind == ShardKind::Tail).then_some(Followed { stable, tables, period })
     }
 
     /// The rows of a copy shard from one offset to another.

@@ -58,6 +58,10 @@ impl Log {
         self.write(keys::shard(&self.task, PLAN, &shard.id), Some(encode_shard(shard)))
     }
 
+    fn group(&mut self, id: GroupId, group: &Group) -> &mut Self {
+        self.write(keys::group(&self.task, PLAN, id), Some(group.encode().unwrap()))
+    }
+
     fn state(&mut self, state: &TaskState) -> &mut Self {
         self.write(keys::state(&self.task), Some(encode_state(state)))
     }
@@ -275,4 +279,91 @@ fn a_record_that_cannot_be_read_is_named() {
     log.at(4).write(key.clone(), Some(vec![1, 2, 3]));
     let broken = check(&log.written).unwrap_err();
     assert_eq!((broken.promise, broken.revision, broken.key), (Promise::Readable, 4, key));
+}
+
+/// A stable that is followed, a subtable that its tail found, and what copies that.
+struct Growing {
+    tail: Shard,
+    copy: Shard,
+    group: Group,
+}
+
+impl Growing {
+    fn new() -> Self {
+        let found = GroupId(2);
+        let period = Period { from: 10, to: i64::MAX };
+        let tail =
+            Shard::planned(ShardId::tail(GroupId(1)), ShardKind::Tail, Some(GroupId(1)), Range::NONE, period);
+        let kind = ShardKind::Copy(Density::Sparse);
+        let (range, period) = (Range { from: 0, to: 1 }, Period { from: 0, to: 15 });
+        let copy = Shard::planned(ShardId::copy(found, 0), kind, Some(found), range, period);
+        Self { tail, copy, group: Group { stable: "s".into(), names: vec!["new".into()] } }
+    }
+
+    /// The log of a tail that found it, by a growth that is written as is told.
+    fn log(&self, write: impl Fn(&mut Log, &Self, &Shard)) -> Log {
+        let mut log = Log { task: "t".parse().unwrap(), written: vec![], revision: 0 };
+        let followed = Group { stable: "s".into(), names: Vec::new() };
+        log.at(1).fence(1).at(2).group(GroupId(1), &followed).shard(&self.tail).at(3).state(&active());
+        let claimed = log.claim(4, &self.tail);
+        log.at(5);
+        write(&mut log, self, &commit(&claimed, 4, 1, 15));
+        log
+    }
+}
+
+#[test]
+fn a_plan_that_a_tail_has_grow_holds() {
+    let log = Growing::new().log(|log, growing, tail| {
+        log.shard(tail).group(GroupId(2), &growing.group).shard(&growing.copy).state(&active());
+    });
+    check(&log.written).unwrap();
+    let task = "t".parse().unwrap();
+    assert_eq!(planned(&log.written, &task).unwrap().into_iter().collect::<Vec<_>>(), ["new"]);
+    let followed = rows(&log.written).unwrap().into_iter().find_map(|(revision, said)| match said {
+        Said::Followed(_, followed) => Some((revision, followed)),
+        _ => None,
+    });
+    let period = Period { from: 10, to: 15 };
+    assert_eq!(followed, Some((5, Followed { stable: "s".into(), tables: Vec::new(), period })));
+}
+
+#[test]
+fn a_plan_that_grows_in_any_other_way_breaks_s5() {
+    let with = |change: fn(&mut Growing)| {
+        let mut growing = Growing::new();
+        change(&mut growing);
+        growing.log(|log, growing, tail| {
+            log.shard(tail).group(GroupId(2), &growing.group).shard(&growing.copy).state(&active());
+        })
+    };
+    let written = |write: fn(&mut Log, &Growing, &Shard)| Growing::new().log(write);
+    let logs = [
+        ("a gap before the watermark", with(|growing| growing.copy.period.to = 14)),
+        ("copied behind the watermark", with(|growing| growing.copy.period.to = 16)),
+        ("of another stable", with(|growing| growing.group.stable = "other".into())),
+        ("a part of its group", with(|growing| growing.group.names.push("more".into()))),
+        ("followed twice", with(|growing| growing.copy.kind = ShardKind::Tail)),
+        (
+            "without the state",
+            written(|log, growing, tail| {
+                log.shard(tail).group(GroupId(2), &growing.group).shard(&growing.copy);
+            }),
+        ),
+        (
+            "without a tail",
+            written(|log, growing, _| {
+                log.group(GroupId(2), &growing.group).shard(&growing.copy).state(&active());
+            }),
+        ),
+        (
+            "copied by nothing",
+            written(|log, growing, tail| {
+                log.shard(tail).group(GroupId(2), &growing.group).state(&active());
+            }),
+        ),
+    ];
+    for (what, log) in logs {
+        assert_eq!(log.broken(), Some(Promise::S5), "{what}");
+    }
 }

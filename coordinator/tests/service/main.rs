@@ -6,6 +6,7 @@ mod bad_input;
 mod control;
 mod draining;
 mod failing;
+mod following;
 mod path;
 mod sessions;
 mod together;

@@ -139,8 +139,14 @@ impl Fake {
     }
 
     pub(crate) async fn claim(&mut self, slots: u32) -> v1::ClaimResponse {
-        let request = v1::ClaimRequest { session: self.session, worker: self.id, slots };
+        let request = v1::ClaimRequest { session: self.session, worker: self.id, slots, tail_slots: 0 };
         self.client.claim(request).await.unwrap().into_inner()
+    }
+
+    /// The same, with slots for tails.
+    pub(crate) async fn claim_into(&mut self, slots: u32, tail_slots: u32) -> Vec<ClaimedLease> {
+        let request = v1::ClaimRequest { session: self.session, worker: self.id, slots, tail_slots };
+        self.client.claim(request).await.unwrap().into_inner().leases
     }
 
     /// Claims until there is something.

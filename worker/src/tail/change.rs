@@ -4,6 +4,7 @@
 //! it was read without. What is dropped is waited for: it may come back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tdferry_common::port::{Sink, Source};
 use tdferry_common::schema::Column;
@@ -53,18 +54,11 @@ pub(super) async fn awaited(attempt: &Attempt, source: &dyn Source, sink: &dyn S
 impl Tail {
     /// Looks whether the structure is still the one that is read by, and follows it.
     pub(super) async fn structure(&mut self) -> Worked<()> {
-        let Self { attempt, source, sink, .. } = &*self;
         let interval = self.options().schema_polling_interval;
-        attempt.session.structures.refresh(attempt, interval).await;
-        let now = seen(attempt, source.as_ref(), sink.as_ref()).await?;
-        let changed: Seen = now.into_iter().filter(|(name, one)| self.seen.get(name) != Some(one)).collect();
-        if changed.is_empty() {
+        self.restructure(interval).await?;
+        if !std::mem::take(&mut self.is_altered) {
             return Ok(());
         }
-        // which gives the target what it lacks of it
-        attempt.session.structures.forget(attempt);
-        self.layout = attempt.session.structures.layout(attempt, source.as_ref(), sink.as_ref()).await?;
-        self.seen.extend(changed);
         let behind = self.precision.units(interval * LOOKS_BEHIND + self.options().interval);
         let from = self.watermark.saturating_sub(behind).max(self.attempt.shard().period.from);
         let taken = self.take(Period { from, to: self.watermark }).await?;
@@ -72,6 +66,24 @@ impl Tail {
             rows = taken.read,
             "the source's structure changed; what was read since is read once more"
         );
+        Ok(())
+    }
+
+    /// Reads by what the source has now; what is known of it is at most so old.
+    pub(super) async fn restructure(&mut self, age: Duration) -> Worked<()> {
+        let Self { attempt, source, sink, .. } = &*self;
+        let structures = &attempt.session.structures;
+        structures.refresh(attempt, age).await;
+        let now = seen(attempt, source.as_ref(), sink.as_ref()).await?;
+        let changed: Seen = now.into_iter().filter(|(name, one)| self.seen.get(name) != Some(one)).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        // which gives the target what it lacks of it
+        structures.forget(attempt);
+        self.layout = structures.layout(attempt, source.as_ref(), sink.as_ref()).await?;
+        self.seen.extend(changed);
+        self.is_altered = true;
         Ok(())
     }
 }

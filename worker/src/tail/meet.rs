@@ -3,6 +3,8 @@
 //! In this order: one that is in the plan and not in the target would fail the shard that copies it. One that is in the
 //! target and not in the plan, since somebody died in between, is met again by whoever follows next.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use tdferry_common::options::{Mode, SchemaMode};
 use tdferry_common::port::Side;
@@ -54,6 +56,11 @@ impl Tail {
 
     /// Takes subtables into the plan that are not there yet.
     pub(super) async fn meet(&mut self, names: Vec<String>) -> Worked<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        // they may have come with a tag that was added just before
+        self.restructure(Duration::ZERO).await?;
         let Layout::Stable { stable, .. } = &self.layout else { return Ok(()) };
         let stable = stable.clone();
         let (taken, left_out): (Vec<_>, Vec<_>) =

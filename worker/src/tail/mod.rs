@@ -42,6 +42,8 @@ struct Tail {
     sink: Arc<dyn Sink>,
     layout: Layout,
     seen: Seen,
+    /// The structure changed, and what was read before that is to be read once more.
+    is_altered: bool,
     writer: Writer,
     filter: Filter,
     precision: Precision,
@@ -116,8 +118,8 @@ impl Tail {
     async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
         let (source, sink) = (attempt.source().await?, attempt.sink().await?);
         change::awaited(&attempt, source.as_ref(), sink.as_ref()).await?;
-        let both = attempt.session.structures.both(&attempt, source.as_ref(), sink.as_ref()).await?;
         let seen = change::seen(&attempt, source.as_ref(), sink.as_ref()).await?;
+        let both = attempt.session.structures.both(&attempt, source.as_ref(), sink.as_ref()).await?;
         let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
         let precision = both.source.precision;
         let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
@@ -129,6 +131,7 @@ impl Tail {
             sink,
             layout,
             seen,
+            is_altered: false,
             writer,
             filter: Filter::new(&attempt.spec.options),
             precision,

@@ -109,10 +109,28 @@ async fn a_subtable_of_a_stable_with_a_new_tag_that_comes_at_once_is_created_who
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_changed_while_nobody_followed_is_followed_by_whoever_comes_next() {
+    let live = Live::new(texts(), &[("audit-window", "off")]).await;
+    live.stage.coordinator.state().paused = true;
+    live.stage.coordinator.end_session();
+    sleep(30 * SECOND).await;
+    live.stage.source.change(|source| {
+        alter(source, |columns| {
+            columns[1].length = 200;
+            columns.push(column("more", DataType::Int));
+        });
+    });
+    put(&live, "d0", &[text(150), Value::Int(5)]);
+    live.stage.coordinator.state().paused = false;
+    live.until_same().await;
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_structure_that_stays_is_not_read_by_again() {
     let stage = Stage::with_options(
         texts(),
-        &[("mode", "both"), ("schema", "none"), ("on-missing-column", "omit"), ("audit-window", "off")],
+        &[("mode", "both"), ("schema", "none"), ("on-missing-column", "null"), ("audit-window", "off")],
     );
     stage.prepare();
     // the target was made without it, and the task leaves it out

@@ -1,5 +1,6 @@
 //! Subtables that come while their stable is followed: created, then added to the plan with all that they hold.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +22,13 @@ fn grown(state: &State) -> usize {
     copies.count() - 1
 }
 
+/// Rows of so many steps ago.
+fn backfill(live: &Live, table: &str, step: Duration, ages: Range<u32>) {
+    for age in ages {
+        live.write(table, step * age);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_is_written_to_and_one_that_is_not_are_created_and_copied_whole() {
     for writes_on in [true, false] {
@@ -33,9 +41,7 @@ async fn one_that_is_written_to_and_one_that_is_not_are_created_and_copied_whole
             }
         }));
         live.add_meter("new");
-        for age in 1..50 {
-            live.write("new", SECOND * age);
-        }
+        backfill(&live, "new", SECOND, 1..50);
         if writes_on {
             live.write("new", Duration::ZERO);
         }
@@ -58,7 +64,7 @@ async fn what_one_holds_from_before_it_was_met_arrives_at_whatever_moment_it_com
         sleep(SECOND * 21 + MILLI * 437 * n).await;
         let name = format!("backfilled{n}");
         live.add_meter(&name);
-        (0..200).for_each(|age| drop(live.write(&name, MILLI * 100 * age)));
+        backfill(&live, &name, MILLI * 100, 0..200);
         live.until_same().await;
     }
     live.stop().await;
@@ -74,7 +80,7 @@ async fn without_a_history_one_is_copied_from_where_following_began() {
     sleep(30 * SECOND).await;
     live.add_meter("new");
     live.write("new", 31 * SECOND);
-    (1..=29).for_each(|age| drop(live.write("new", SECOND * age)));
+    backfill(&live, "new", SECOND, 1..30);
     sleep(120 * SECOND).await;
     let rows = live.stage.sink.held().tables["new"].rows.len();
     assert_eq!(rows, 29, "and none from before");
@@ -87,7 +93,7 @@ async fn a_growth_whose_answer_is_lost_is_done_once() {
     let live = Live::new(meters(34), &[]).await;
     live.stage.coordinator.state().lose_grows = 3;
     live.add_meter("new");
-    (0..30).for_each(|age| drop(live.write("new", SECOND * age)));
+    backfill(&live, "new", SECOND, 0..30);
     live.until_same().await;
     let state = live.stage.coordinator.state();
     assert_eq!((state.grows.len(), grown(&state)), (4, 1));
@@ -101,7 +107,7 @@ async fn one_that_was_created_and_not_added_is_met_again_by_whoever_follows_next
     let live = Live::new(meters(35), &[("audit-window", "off")]).await;
     live.stage.coordinator.state().fence_grow = true;
     live.add_meter("new");
-    (0..30).for_each(|age| drop(live.write("new", SECOND * age)));
+    backfill(&live, "new", SECOND, 0..30);
     live.stage.coordinator.until("a growth is fenced", |state| !state.grows.is_empty()).await;
     assert!(live.stage.sink.held().tables.contains_key("new"));
     live.until_same().await;

@@ -17,6 +17,8 @@ use crate::store::{Claim, Claimed, Commit, Committed, Created, Flip, PlanPaged, 
 
 pub(crate) const PLAN: PlanId = PlanId(0x51);
 pub(crate) const GROUP: GroupId = GroupId(0);
+/// Of the tail, where there is one.
+pub(crate) const TAIL_GROUP: GroupId = GroupId(1);
 /// Rows of each shard: one subtable, one row a millisecond.
 pub(crate) const ROWS: i64 = 100;
 
@@ -81,10 +83,25 @@ impl Env {
 
     /// A task whose plan of two copy shards counts.
     pub(crate) async fn planned(&self) -> Vec<ShardId> {
+        self.planned_with(Vec::new(), Vec::new()).await
+    }
+
+    /// A planned task whose stable is followed, and a lease on its tail.
+    pub(crate) async fn following(&self) -> HeldLease {
+        let stable = Group { stable: "s".into(), names: Vec::new() };
+        let (id, period) = (ShardId::tail(TAIL_GROUP), Period { from: ROWS, to: i64::MAX });
+        let tail = Shard::planned(id.clone(), ShardKind::Tail, Some(TAIL_GROUP), Range::NONE, period);
+        self.planned_with(vec![(TAIL_GROUP, stable.encode().unwrap())], vec![tail]).await;
+        let stored = self.stored(PLAN, &id).await;
+        let worker = self.worker(1).await;
+        self.claim(&self.a, &stored, worker).await
+    }
+
+    async fn planned_with(&self, more: Vec<(GroupId, Vec<u8>)>, tails: Vec<Shard>) -> Vec<ShardId> {
         let survey = self.surveying().await;
         let group = Group { stable: "s".into(), names: vec!["t0".into(), "t1".into()] };
-        let shards = shards();
-        let groups = [(GROUP, group.encode().unwrap())];
+        let shards = [shards(), tails].concat();
+        let groups = [vec![(GROUP, group.encode().unwrap())], more].concat();
         let paged = self.a.plan_page(&survey.key, survey.fence, PLAN, &groups, &shards).await.unwrap();
         assert_eq!(paged, PlanPaged::Written);
         let flipped = self.a.plan_flip(&survey.key, survey.fence, plan(), surveyed(&survey)).await.unwrap();

@@ -4,6 +4,7 @@ pub(super) mod claim;
 pub(super) mod commit;
 pub(super) mod cut;
 pub(super) mod drain;
+pub(super) mod grow;
 pub(super) mod lease;
 pub(super) mod plan;
 pub(super) mod task;

@@ -1,0 +1,131 @@
+//! A source that is written to while it is copied and followed, by processes that are killed with -9: what production
+//! wrote is at the target a moment after it stops, and subtables that it added with it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::load;
+use support::process::{answer, kill, started, tdferry};
+use support::servers::{Servers, task_file};
+use tdferry_common::clock::wall_now;
+use tdferry_common::tdengine::Reader;
+use tdferry_standin::MetersSeed;
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// Far longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const PACE: Duration = Duration::from_millis(40);
+/// Rows between one new subtable and the next.
+const ROWS_A_TABLE: usize = 25;
+
+fn worker(coordinator: &str) -> Child {
+    let mut command = tdferry(&["worker", "--coordinator", coordinator, "--slots", "2"]);
+    command.env("TDFERRY_TEST_PASSWORD", "taosdata").stderr(std::process::Stdio::null());
+    command.spawn().unwrap()
+}
+
+/// Writes a row after the other, and now and then a new subtable with rows from before, until it is told to stop.
+async fn produce(source: Reader, stop: watch::Receiver<bool>) -> usize {
+    let mut rows = 0;
+    while !*stop.borrow() {
+        let now = wall_now();
+        if rows % ROWS_A_TABLE == 0 {
+            let table = format!("power.new{rows}");
+            load::run(&source, &format!("create table {table} using power.meters tags (7, 'there')")).await;
+            let (old, older) = (now - 20_000, now - 3_600_000);
+            load::run(&source, &format!("insert into {table} values ({older}, 1, 2, 3) ({old}, 1, 2, 3)"))
+                .await;
+        }
+        let table = format!("power.new{}", rows - rows % ROWS_A_TABLE);
+        load::run(&source, &format!("insert into {table} values ({now}, 1.5, {rows}, 0.25)")).await;
+        rows += 1;
+        sleep(PACE).await;
+    }
+    rows
+}
+
+async fn until_state(coordinator: &str, wanted: &str) {
+    let looked = timeout(PATIENCE, async {
+        loop {
+            let told = answer(&["task", "show", "move-power", "--json", "--coordinator", coordinator]).await;
+            if told.json()["state"] == wanted {
+                return;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    });
+    looked.await.unwrap_or_else(|_| panic!("the task never is {wanted}"));
+}
+
+async fn until_equal(servers: &Servers) -> u64 {
+    let mut last = None;
+    let looked = timeout(PATIENCE, async {
+        loop {
+            let compared = servers.compare("power", "power").await;
+            if compared.is_equal() {
+                return compared.rows;
+            }
+            last = Some(compared.differences);
+            sleep(LOOK_EVERY).await;
+        }
+    });
+    match looked.await {
+        Ok(rows) => rows,
+        Err(_) => panic!("the target never holds what the source holds: {last:#?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_workers_are_killed_is_all_at_the_target() {
+    let servers = Servers::standins().await;
+    let history = MetersSeed { database: "power".into(), ..MetersSeed::new(4, 500) };
+    servers.source_standin().seed_meters(&history).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("state");
+    let file = folder.path().join("task.toml");
+    let options = "[options]\nmode = \"both\"\nschema-polling-interval = \"1s\"\naudit-window = \"off\"\n";
+    std::fs::write(&file, task_file("move-power", &servers, "power") + options).unwrap();
+    let args = [
+        "coordinator",
+        "--listen",
+        "127.0.0.1:0",
+        "--store",
+        store.to_str().unwrap(),
+        "--heartbeat",
+        "500ms",
+    ];
+    let (coordinator, line) = started(&args, "listening on").await;
+    let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
+    let address = format!("http://{}", address.trim_end_matches(','));
+    let file = file.to_str().unwrap();
+    let created = answer(&["task", "create", "-f", file, "--coordinator", &address]).await;
+    assert_eq!(created.code, 0, "{}", created.stderr);
+    let mut workers = vec![worker(&address), worker(&address)];
+    until_state(&address, "live").await;
+    let (stop, stopped) = watch::channel(false);
+    let production = tokio::spawn(produce(servers.ask_source(), stopped));
+    for _ in 0..3 {
+        sleep(Duration::from_secs(2)).await;
+        kill(workers.remove(0)).await;
+        workers.push(worker(&address));
+    }
+    stop.send(true).unwrap();
+    let written = production.await.unwrap();
+    let rows = until_equal(&servers).await;
+    eprintln!("{written} rows were written, {rows} are compared");
+    assert!(rows > 2_000 + u64::try_from(written).unwrap(), "and those that new subtables held before");
+    until_state(&address, "live").await;
+    for child in workers.into_iter().chain([coordinator]) {
+        kill(child).await;
+    }
+}

@@ -1,0 +1,163 @@
+//! Tasks that follow their source: how they come to it, who follows, what fails, and how their plan grows.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tdferry_proto::v1::{self, ClaimedLease, Ending, ShardKind, Verdict};
+use tokio::time::sleep;
+
+use crate::world::{Admin, Fake, T0, World, commit, create, ended, get, until};
+
+/// Far longer than any phase takes to end.
+const LONG: Duration = Duration::from_secs(600);
+
+/// A task that follows, and who brought it there.
+async fn live(
+    options: &[(&str, &str)],
+) -> (World, tdferry_coordinator::Coordinator, Admin, Fake, Vec<String>) {
+    let (world, coordinator, mut admin) = World::alone().await;
+    create(&mut admin, "t", options).await;
+    let mut worker = Fake::register(&coordinator, 1).await;
+    let order = worker.work_until(&admin, "t", "live").await;
+    (world, coordinator, admin, worker, order)
+}
+
+/// What is claimed into so many slots of both kinds, as soon as there is anything.
+async fn claimed(worker: &Fake, slots: u32, tail_slots: u32) -> Vec<ClaimedLease> {
+    until("a lease", || {
+        let mut worker = worker.clone();
+        async move { Some(worker.claim_into(slots, tail_slots).await).filter(|leases| !leases.is_empty()) }
+    })
+    .await
+}
+
+fn kinds(leases: &[ClaimedLease]) -> BTreeSet<i32> {
+    leases.iter().map(|lease| lease.shard.as_ref().unwrap().kind).collect()
+}
+
+async fn tail_of(worker: &Fake, stable: &str) -> ClaimedLease {
+    let tails = claimed(worker, 0, 64).await;
+    tails.into_iter().find(|lease| lease.stable == stable).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_copied_is_verified_and_then_followed_for_ever() {
+    for (verify, verifies) in [("off", false), ("count", true)] {
+        let (_world, _coordinator, mut admin, mut worker, order) =
+            live(&[("mode", "both"), ("verify", verify)]).await;
+        assert!(order.iter().any(|id| id.starts_with("copy-")));
+        assert_eq!(order.iter().any(|id| id.contains("verify")), verifies, "{order:?}");
+        assert!(!order.iter().any(|id| id.starts_with("tail-")), "{order:?}");
+        sleep(LONG).await;
+        worker.beat(&[]).await;
+        let task = get(&mut admin, "t").await;
+        assert_eq!((task.state.as_str(), task.phase.as_str(), task.terminal), ("live", "live", false));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_history_a_task_follows_as_soon_as_the_structure_stands() {
+    let (_world, _coordinator, _admin, _worker, order) = live(&[("mode", "realtime")]).await;
+    assert!(order.iter().any(|id| id.starts_with("create-")));
+    assert!(order.iter().all(|id| !id.starts_with("copy-") && !id.contains("verify")), "{order:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_structure_is_followed_by_nothing() {
+    let (_world, coordinator, mut admin) = World::alone().await;
+    create(&mut admin, "t", &[("schema", "only"), ("mode", "history")]).await;
+    let mut worker = Fake::register(&coordinator, 1).await;
+    worker.work_until(&admin, "t", "completed").await;
+    assert!(worker.claim_into(4, 64).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tails_are_claimed_into_slots_of_their_own_and_not_before_all_is_copied() {
+    let (_world, coordinator, mut admin) = World::alone().await;
+    create(&mut admin, "t", &[("mode", "both"), ("verify", "off")]).await;
+    let mut worker = Fake::register(&coordinator, 1).await;
+    worker.work_until(&admin, "t", "copying").await;
+    let leases = claimed(&worker, 1, 64).await;
+    assert_eq!(leases.len(), 1);
+    assert!(!kinds(&leases).contains(&ShardKind::Tail.into()), "nothing is followed while others copy");
+    worker.finish(&leases[0]).await;
+    worker.work_until(&admin, "t", "live").await;
+    assert!(worker.claim_into(4, 0).await.is_empty(), "there is nothing to copy, and no slot for a tail");
+    let one = claimed(&worker, 0, 1).await;
+    assert_eq!((one.len(), kinds(&one)), (1, BTreeSet::from([ShardKind::Tail.into()])));
+    let mut all = claimed(&worker, 0, 64).await;
+    all.extend(one);
+    let stables: BTreeSet<_> = all.iter().map(|lease| lease.stable.as_str()).collect();
+    assert_eq!(stables, BTreeSet::from(["", "meters", "sensors"]));
+    for lease in &all {
+        let from = lease.shard.as_ref().unwrap().period.unwrap().from;
+        assert_eq!(from, T0, "history ends where following begins");
+        assert!(lease.stable.is_empty() || lease.names.is_empty(), "a stable is followed whole");
+    }
+    assert!(worker.claim_into(4, 64).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tail_that_fails_shows_and_comes_back_by_a_retry_while_the_others_go_on() {
+    let (_world, _coordinator, mut admin, mut worker, _) = live(&[("mode", "realtime")]).await;
+    let tails = claimed(&worker, 0, 64).await;
+    let (failing, others) = tails.split_first().unwrap();
+    let failed = worker.commit(ended(failing, Ending::Failed, "the stable has another type")).await;
+    assert_eq!(failed, Verdict::Committed);
+    sleep(LONG / 100).await;
+    let task = get(&mut admin, "t").await;
+    assert_eq!((task.state.as_str(), task.progress.unwrap().shards_failed), ("live", 1));
+    let other = commit(&others[0], None, v1::Totals::default(), Ending::Unspecified);
+    assert_eq!(worker.commit(other).await, Verdict::Committed);
+    assert!(worker.claim_into(4, 64).await.is_empty());
+    let request =
+        v1::RetryShardRequest { task: "t".into(), shard: failing.shard.as_ref().unwrap().id.clone() };
+    assert_eq!(admin.retry_shard(request).await.unwrap().into_inner().retried, 1);
+    let again = claimed(&worker, 0, 64).await;
+    assert_eq!(again[0].shard.as_ref().unwrap().id, failing.shard.as_ref().unwrap().id);
+    assert_eq!(get(&mut admin, "t").await.progress.unwrap().shards_failed, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tail_finds_is_in_the_plan_once_and_is_copied_while_the_others_are_followed() {
+    let (_world, _coordinator, mut admin, mut worker, _) = live(&[("mode", "both"), ("verify", "off")]).await;
+    let tail = tail_of(&worker, "meters").await;
+    let before = get(&mut admin, "t").await.progress.unwrap().shards;
+    let offset = v1::Offset { index: 0, next: T0 + 5_000 };
+    let moved = commit(&tail, Some(offset), v1::Totals::default(), Ending::Unspecified);
+    let growth = v1::GrowRequest {
+        key: tail.key.clone(),
+        fence: tail.fence,
+        checkpoint: moved.checkpoint,
+        names: vec!["found_1".into(), "found_2".into()],
+        from: 7,
+        stable: None,
+    };
+    for _ in 0..3 {
+        // the first answer may have got lost
+        let answer = worker.client.grow(growth.clone()).await.unwrap().into_inner();
+        assert_eq!(answer.verdict(), Verdict::Committed, "{}", answer.message);
+    }
+    assert_eq!(get(&mut admin, "t").await.progress.unwrap().shards, before + 1);
+    let copies = claimed(&worker, 4, 0).await;
+    let copy = copies[0].shard.as_ref().unwrap();
+    assert_eq!((copies.len(), copies[0].names.clone()), (1, growth.names.clone()));
+    assert_eq!(copy.period, Some(v1::Period { from: 7, to: T0 + 5_000 }), "up to where it is followed from");
+    let (mut names, mut after) = (BTreeSet::new(), None);
+    loop {
+        let request = v1::NamesRequest { key: tail.key.clone(), after };
+        let answer = worker.client.names(request).await.unwrap().into_inner();
+        names.extend(answer.names);
+        after = answer.group;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(names.len() == 12 && names.contains("found_1") && names.contains("meters_0"), "{names:?}");
+    let late = v1::GrowRequest {
+        key: tail.key.clone().map(|key| v1::LeaseKey { epoch: key.epoch - 1, ..key }),
+        ..growth
+    };
+    let fenced = worker.client.grow(late).await.unwrap().into_inner();
+    assert_eq!(fenced.verdict(), Verdict::Fenced);
+}
