@@ -1,0 +1,88 @@
+//! A cutover from beginning to end, by the commands that an operator types: no-go, given up, go, and every cell compared.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::load;
+use support::process::{answer, kill, started, tdferry};
+use support::servers::{Servers, task_file};
+use tdferry_common::clock::wall_now;
+use tdferry_standin::MetersSeed;
+use tokio::time::{sleep, timeout};
+
+/// Far longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+async fn until_state(coordinator: &str, wanted: &str) {
+    let looked = timeout(PATIENCE, async {
+        loop {
+            let told = answer(&["task", "show", "move-power", "--json", "--coordinator", coordinator]).await;
+            if told.json()["state"] == wanted {
+                return;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    });
+    looked.await.unwrap_or_else(|_| panic!("the task never is {wanted}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_cut_over_by_its_commands_and_can_follow_on_until_then() {
+    let servers = Servers::standins().await;
+    let history = MetersSeed { database: "power".into(), ..MetersSeed::new(4, 500) };
+    servers.source_standin().seed_meters(&history).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (store, file) = (folder.path().join("state"), folder.path().join("task.toml"));
+    let options = "[options]\nmode = \"both\"\naudit-window = \"1h\"\n";
+    std::fs::write(&file, task_file("move-power", &servers, "power") + options).unwrap();
+    let (store, file) = (store.to_str().unwrap(), file.to_str().unwrap());
+    let args = ["coordinator", "--listen", "127.0.0.1:0", "--store", store, "--heartbeat", "500ms"];
+    let (coordinator, line) = started(&args, "listening on").await;
+    let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
+    let address = format!("http://{}", address.trim_end_matches(','));
+    let ask = async |words: &[&str]| answer(&[words, &["--coordinator", &address]].concat()).await;
+    assert_eq!(ask(&["task", "create", "-f", file]).await.code, 0);
+    let told = ask(&["cutover", "move-power"]).await;
+    assert_eq!(told.code, 1, "{}", told.stderr);
+    assert!(told.stderr.contains("no-go") && told.stderr.contains("\u{2717} live"), "{}", told.stderr);
+
+    let mut worker = tdferry(&["worker", "--coordinator", &address, "--slots", "2"]);
+    worker.env("TDFERRY_TEST_PASSWORD", "taosdata").stderr(std::process::Stdio::null());
+    let worker = worker.spawn().unwrap();
+    until_state(&address, "live").await;
+    let source = servers.ask_source();
+    let (now, late) = (wall_now(), wall_now() - 60_000);
+    load::run(&source, &format!("insert into power.d0 values ({now}, 1.5, 7, 0.25)")).await;
+
+    let ahead = "2099-01-01T00:00:00Z";
+    let freeze =
+        ["cutover", "move-power", "--freeze", "--mark", ahead, "--max-lag", "60", "--coordinator", &address];
+    let waiting = tdferry(&freeze).stderr(std::process::Stdio::null()).spawn().unwrap();
+    until_state(&address, "cutting over").await;
+    let told = ask(&["cutover", "move-power", "--abort"]).await;
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    until_state(&address, "live").await;
+    kill(waiting).await;
+
+    load::run(&source, &format!("insert into power.d1 values ({late}, 1.5, 7, 0.25)")).await;
+    let told =
+        timeout(PATIENCE, ask(&["cutover", "move-power", "--freeze", "--max-lag", "60"])).await.unwrap();
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(told.stdout.contains("completed. go"), "{}", told.stdout);
+    let compared = servers.compare("power", "power").await;
+    assert!(compared.is_equal(), "{:#?}", compared.differences);
+    assert_eq!(compared.rows, 2_002, "and the row that came late");
+    let told = ask(&["cutover", "move-power", "--abort"]).await;
+    assert_ne!(told.code, 0, "it has ended");
+    for child in [worker, coordinator] {
+        kill(child).await;
+    }
+}
