@@ -15,6 +15,7 @@ mod copy;
 mod counts;
 mod create;
 mod created;
+mod edges;
 mod extents;
 mod filter;
 mod fingerprint;
@@ -42,3 +43,4 @@ mod waiting;
 
 pub use client::endpoint;
 pub use runner::{Deps, Worker, WorkerError};
+pub use verify::diff;
