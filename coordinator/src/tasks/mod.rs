@@ -6,6 +6,7 @@ mod describe;
 mod health;
 mod kept;
 mod list_shards;
+mod list_tables;
 mod rebalance;
 mod show;
 
@@ -16,6 +17,7 @@ pub(crate) use change::{delete, repair, retry, set_control};
 pub(crate) use create::{MemorySecrets, copy, create, export};
 pub(crate) use kept::Kept;
 pub(crate) use list_shards::{ShardShown, ShardsAsked, list_shards};
+pub(crate) use list_tables::{ShardTables, list_tables};
 pub(crate) use rebalance::rebalance;
 pub(crate) use show::{TaskShown, list, show, show_fresh};
 

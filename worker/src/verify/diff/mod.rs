@@ -3,9 +3,7 @@
 
 mod rows;
 
-#[cfg(test)]
-mod tests;
-
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rand::SeedableRng;
@@ -130,6 +128,8 @@ pub struct Diff {
     spec: Spec,
     /// The only table that is asked for.
     only: Option<String>,
+    /// Normal tables that were told to be missing: a shard for each period of theirs may find it.
+    lacking: BTreeSet<String>,
     rng: SmallRng,
 }
 
@@ -144,7 +144,8 @@ impl Diff {
             waiting: Waiting::default(),
             tries: Some(TRIES),
         };
-        Self { means, spec, only, rng: SmallRng::seed_from_u64(deps.seed) }
+        let (lacking, rng) = (BTreeSet::new(), SmallRng::seed_from_u64(deps.seed));
+        Self { means, spec, only, lacking, rng }
     }
 
     /// Tells all that differs where a shard looked.
@@ -161,7 +162,14 @@ impl Diff {
         let rng = SmallRng::from_rng(&mut self.rng);
         let asker = Asker::new(self.spec.clone(), looked_at, self.means.clone(), Orders::none(), rng);
         let walk = Walk { asker: Arc::new(asker), shard: &shard, only: self.only.as_deref() };
-        walk.run(take).await.map_err(|ended: Ended| CannotTell(ended.to_string()))
+        let lacking = &mut self.lacking;
+        let mut once = |found: Difference| {
+            let is_normal = found.stable.is_empty() && found.what == What::MissingTable;
+            if !is_normal || lacking.insert(found.table.clone()) {
+                take(found);
+            }
+        };
+        walk.run(&mut once).await.map_err(|ended: Ended| CannotTell(ended.to_string()))
     }
 }
 
@@ -294,5 +302,29 @@ fn shown(value: Value) -> Json {
         Value::Double(value) => reject::value(DataType::Double, &value.to_le_bytes()),
         Value::Binary(bytes) => reject::value(DataType::Binary, &bytes),
         Value::Nchar(text) | Value::Json(text) => json!(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_halves_of_a_period_are_all_of_it_and_end_at_a_single_moment(
+            from: i64, length in 1_i64..i64::MAX, narrow: bool,
+        ) {
+            let to = from.saturating_add(if narrow { length % 5 + 1 } else { length });
+            let period = Period { from, to };
+            match halves(period) {
+                Some((earlier, later)) => {
+                    prop_assert!(!earlier.is_empty() && !later.is_empty());
+                    prop_assert_eq!((earlier.from, earlier.to, later.to), (from, later.from, to));
+                }
+                None => prop_assert!(i128::from(to) - i128::from(from) <= 1),
+            }
+        }
     }
 }
