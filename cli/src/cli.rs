@@ -5,7 +5,7 @@ use tdferry_common::telemetry::LogConfig;
 
 use crate::exit::{Exit, Failure, HELP, Outcome};
 use crate::{
-    certificate, check, coordinator, demo, output, plan, rejects, run, shard, standin, task, worker,
+    certificate, check, coordinator, demo, diff, output, plan, rejects, run, shard, standin, task, worker,
 };
 
 const TOUR: &str = "\
@@ -32,6 +32,7 @@ enum Command {
     Plan(Box<plan::PlanArgs>),
     Run(Box<run::RunArgs>),
     Verify(Box<run::VerifyArgs>),
+    Diff(Box<diff::DiffArgs>),
     Repair(task::RepairArgs),
     Cutover(task::CutoverArgs),
     Demo(demo::DemoArgs),
@@ -77,6 +78,7 @@ impl Cli {
             Command::Plan(args) => Box::pin(plan::plan(*args, &quiet)).await,
             Command::Run(args) => Box::pin(run::run(*args, &quiet)).await,
             Command::Verify(args) => Box::pin(run::verify(*args, &quiet)).await,
+            Command::Diff(args) => Box::pin(diff::diff(*args, &quiet)).await,
             Command::Repair(args) => Box::pin(task::repair(args)).await,
             Command::Cutover(args) => Box::pin(task::cutover(args)).await,
             Command::Demo(args) => Box::pin(demo::demo(args, &quiet)).await,

@@ -1,4 +1,5 @@
-//! What is damaged on the target behind tdferry's back: `verify` names each, `--repair` makes it alike again.
+//! What is damaged on the target behind tdferry's back: `verify` names each, `diff` tells it row by row, `--repair` makes
+//! it alike again.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,19 +22,27 @@ const SOME: Size = Size { dense: 3, dense_rows: 6_000, sparse: 300, sparse_rows:
 struct Damage {
     statements: Vec<String>,
     found: Vec<String>,
+    /// What `diff` tells of it, a line each, as [`differing`] shows them.
+    told: Vec<String>,
     /// Rows are left that only the target has.
     leaves_extra: bool,
 }
 
-fn damage(statements: &[String], found: &[String]) -> Damage {
-    Damage { statements: statements.to_vec(), found: found.to_vec(), leaves_extra: false }
+fn damage(statements: &[String], found: &[String], told: &[String]) -> Damage {
+    let (statements, found, mut told) = (statements.to_vec(), found.to_vec(), told.to_vec());
+    told.sort();
+    Damage { statements, found, told, leaves_extra: false }
 }
 
 fn damages(db: &str) -> Vec<Damage> {
     let ts = FIRST + 4_321 * 10_000;
     let day = 86_400_000;
     vec![
-        damage(&[format!("delete from {db}.d1 where ts = {ts}")], &[format!("`d1`: 1 missing at {ts}")]),
+        damage(
+            &[format!("delete from {db}.d1 where ts = {ts}")],
+            &[format!("`d1`: 1 missing at {ts}")],
+            &[format!("missing d1 {ts}")],
+        ),
         // the last bit of a float and one of an integer
         damage(
             &[
@@ -41,6 +50,7 @@ fn damages(db: &str) -> Vec<Damage> {
                 format!("insert into {db}.s7 (ts, v) values ({}, 5000)", FIRST + 7),
             ],
             &[format!("`d0`: 1 changed (voltage) at {ts}"), format!("`s7`: 1 changed (v) at {}", FIRST + 7)],
+            &[format!("changed d0 {ts} voltage=179"), format!("changed s7 {} v=5000", FIRST + 7)],
         ),
         Damage {
             leaves_extra: true,
@@ -50,15 +60,24 @@ fn damages(db: &str) -> Vec<Damage> {
                     format!("insert into {db}.plain (ts) values ({})", FIRST + 1),
                 ],
                 &[format!("`s5`: 1 extra at {}", FIRST + 6), format!("`plain`: 1 extra at {}", FIRST + 1)],
+                &[format!("extra s5 {}", FIRST + 6), format!("extra plain {}", FIRST + 1)],
             )
         },
         damage(
             &[format!("drop table {db}.s11")],
             &["`s11`: the subtable is missing".to_owned(), format!("`s11`: 4 missing at {}", FIRST + 11)],
+            &[
+                "missing table s11".to_owned(),
+                format!("missing s11 {}", FIRST + 11),
+                format!("missing s11 {}", FIRST + day + 11),
+                format!("missing s11 {}", FIRST + 2 * day + 11),
+                format!("missing s11 {}", FIRST + 3 * day + 11),
+            ],
         ),
         damage(
             &[format!("alter table {db}.d2 set tag location = '别处'")],
             &["`d2`: other tags (location)".to_owned()],
+            &["other tags d2 location=别处".to_owned()],
         ),
         // two rows swapped between subtables: each lacks its own and has the other's
         Damage {
@@ -73,6 +92,12 @@ fn damages(db: &str) -> Vec<Damage> {
                 &[
                     format!("`s21`: 1 missing at {}, 1 extra at {}", FIRST + day + 21, FIRST + day + 22),
                     format!("`s22`: 1 missing at {}, 1 extra at {}", FIRST + day + 22, FIRST + day + 21),
+                ],
+                &[
+                    format!("missing s21 {}", FIRST + day + 21),
+                    format!("extra s21 {}", FIRST + day + 22),
+                    format!("missing s22 {}", FIRST + day + 22),
+                    format!("extra s22 {}", FIRST + day + 21),
                 ],
             )
         },
@@ -94,6 +119,40 @@ async fn verified(servers: &Servers, db: &str, more: &[&str]) -> (i32, Json) {
     asked("verify", servers, db, state.path(), more).await
 }
 
+/// What `diff` tells of the task in a state folder, in order; the sum is taken off and looked at.
+async fn differing(servers: &Servers, db: &str, state: &Path, more: &[&str]) -> (i32, Vec<String>, Json) {
+    let (task, from, to) = (format!("migrate-{db}"), servers.from(db), servers.to(db));
+    let mut args =
+        vec!["diff", &task, "--json", "--state", state.to_str().unwrap(), "--from", &from, "--to", &to];
+    args.extend(more);
+    let answer = answer(&args).await;
+    let mut lines: Vec<Json> =
+        answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sum = lines.pop().unwrap_or_else(|| panic!("{}", answer.stderr));
+    assert_eq!(sum["what"], "sum", "{}", answer.stderr);
+    let mut told: Vec<String> = lines.iter().map(in_short).collect();
+    told.sort();
+    (answer.code, told, sum)
+}
+
+fn in_short(line: &Json) -> String {
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut words = vec![text(&line["what"]), text(&line["table"])];
+    words.extend(line.get("at").map(text));
+    let changes = ["columns", "tags"].iter().filter_map(|key| line.get(key)?.as_array()).flatten();
+    words.extend(changes.map(|change| format!("{}={}", text(&change["name"]), text(&change["target"]))));
+    words.join(" ")
+}
+
+/// Every row is told, and nothing else; fewer where only some are asked for, and then what is left out is counted.
+async fn each_row_is_told(servers: &Servers, db: &str, state: &Path, told: &[String]) {
+    assert_eq!(differing(servers, db, state, &[]).await.1, told);
+    let (code, some, sum) = differing(servers, db, state, &["--limit", "1"]).await;
+    assert_eq!((code, some.len(), sum["left_out"].as_u64()), (8, 1, Some(told.len() as u64 - 1)), "{sum}");
+    let (code, none, _) = differing(servers, db, state, &["--table", "nobody"]).await;
+    assert_eq!((code, none.len()), (0, 0), "{none:?}");
+}
+
 async fn every_damage_is_named_and_healed(servers: &Servers, db: &str) {
     load::load(&servers.ask_source(), db, SOME, 5).await;
     let state = tempfile::tempdir().unwrap();
@@ -102,16 +161,18 @@ async fn every_damage_is_named_and_healed(servers: &Servers, db: &str) {
     assert_eq!(summary["rows_verified"], summary["rows"], "every row is read back once: {summary:#}");
     let (code, summary) = verified(servers, db, &[]).await;
     assert_eq!((code, summary["state"].as_str()), (0, Some("completed")), "a false alarm: {summary:#}");
-    for Damage { statements, found, leaves_extra } in damages(db) {
+    for Damage { statements, found, told, leaves_extra } in damages(db) {
         for statement in &statements {
             run(&servers.ask_target(), statement).await;
         }
-        let (code, summary) = verified(servers, db, &[]).await;
+        let kept = tempfile::tempdir().unwrap();
+        let (code, summary) = asked("verify", servers, db, kept.path(), &[]).await;
         let findings = summary["findings"].to_string();
         assert_eq!(code, 8, "{statements:?} was not found: {summary:#}");
         assert!(found.iter().all(|words| findings.contains(words)), "{found:#?} in {summary:#}");
         let named = findings.matches("`: ").count();
         assert_eq!(named, found.len(), "nothing else is named: {summary:#}");
+        each_row_is_told(servers, db, kept.path(), &told).await;
         if leaves_extra {
             let (code, summary) = verified(servers, db, &["--repair"]).await;
             assert_eq!(code, 8, "what only the target has is left alone: {summary:#}");
@@ -121,6 +182,10 @@ async fn every_damage_is_named_and_healed(servers: &Servers, db: &str) {
         assert_eq!((code, summary["state"].as_str()), (0, Some("completed")), "{statements:?}: {summary:#}");
         let compared = servers.compare(db, db).await;
         assert!(compared.is_equal(), "{statements:?}: {:#?}", compared.differences);
+        let (code, rest, sum) = differing(servers, db, kept.path(), &[]).await;
+        assert_eq!((code, rest), (0, Vec::new()), "{statements:?} is told though it was repaired: {sum}");
+        let (code, _) = asked("verify", servers, db, kept.path(), &[]).await;
+        assert_eq!(code, 0, "a comparison that is through does not stand in the way of the next");
     }
 }
 

@@ -95,6 +95,19 @@ impl Precision {
         if units > 0 && units % self.per_second() == 0 { Some(units / self.per_second()) } else { None }
     }
 
+    /// A moment as people read it, to the last unit, such as `2024-01-31T00:00:00.123456Z`.
+    pub fn show(self, units: i64) -> String {
+        let nanos = i128::from(units) * i128::from(Self::Nano.per_second() / self.per_second());
+        let Ok(moment) = jiff::Timestamp::from_nanosecond(nanos) else {
+            return format!("{units} {self} since 1970");
+        };
+        match self {
+            Self::Milli => format!("{moment:.3}"),
+            Self::Micro => format!("{moment:.6}"),
+            Self::Nano => format!("{moment:.9}"),
+        }
+    }
+
     /// Wall time in milliseconds, rounded down.
     pub const fn to_unix_millis(self, units: i64) -> i64 {
         units.div_euclid(self.per_second() / 1_000)

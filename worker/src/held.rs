@@ -126,6 +126,11 @@ impl Drop for Holding {
 }
 
 impl Orders {
+    /// Of who holds no lease: nobody orders anything.
+    pub(crate) fn none() -> Self {
+        Self { order: watch::channel(Order::Work).1, cut: Cut::default(), end: End::default() }
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.order.borrow() >= Order::Drain
     }

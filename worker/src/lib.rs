@@ -44,3 +44,4 @@ mod waiting;
 
 pub use client::endpoint;
 pub use runner::{Deps, Worker, WorkerError};
+pub use verify::diff;

@@ -9,11 +9,10 @@ use std::time::Duration;
 use tdferry_common::options::{Mode, SchemaMode};
 use tdferry_common::port::{Side, Sink, Source};
 use tdferry_common::schema::{Column, Database, NormalTable, Stable};
-use tdferry_common::shard::ShardKind;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::lease::{Attempt, Ended, Worked};
+use crate::lease::{Asker, Ended, Worked};
 use crate::mapping::Mapping;
 use crate::target::{self, Mismatch, NORMAL_TABLE, Of};
 
@@ -62,8 +61,8 @@ impl Layout {
 
 impl Structures {
     /// Has what was asked longer ago asked anew next time.
-    pub(crate) async fn refresh(&self, attempt: &Attempt, age: Duration) {
-        let known = self.of(attempt);
+    pub(crate) async fn refresh(&self, asker: &Asker, age: Duration) {
+        let known = self.of(asker);
         let mut known = known.lock().await;
         if known.both.as_ref().is_some_and(|(at, _)| at.elapsed() >= age) {
             known.both = None;
@@ -76,16 +75,16 @@ impl Structures {
     /// Both sides' databases and stables.
     pub(crate) async fn both(
         &self,
-        attempt: &Attempt,
+        asker: &Asker,
         source: &dyn Source,
         sink: &dyn Sink,
     ) -> Worked<Arc<Both>> {
-        let known = self.of(attempt);
+        let known = self.of(asker);
         let mut known = known.lock().await;
         if let Some((_, both)) = known.both.as_ref().filter(|(at, _)| at.elapsed() < KEPT_FOR) {
             return Ok(Arc::clone(both));
         }
-        let both = Arc::new(ask_both(attempt, source, sink).await?);
+        let both = Arc::new(ask_both(asker, source, sink).await?);
         known.both = Some((Instant::now(), Arc::clone(&both)));
         Ok(both)
     }
@@ -93,77 +92,70 @@ impl Structures {
     /// The source's normal tables by name.
     pub(crate) async fn normal(
         &self,
-        attempt: &Attempt,
+        asker: &Asker,
         source: &dyn Source,
     ) -> Worked<Arc<BTreeMap<String, NormalTable>>> {
-        let known = self.of(attempt);
+        let known = self.of(asker);
         let mut known = known.lock().await;
         if let Some((_, tables)) = known.normal.as_ref().filter(|(at, _)| at.elapsed() < KEPT_FOR) {
             return Ok(Arc::clone(tables));
         }
-        let listed =
-            attempt.list("listing the normal tables", Side::Source, || source.normal_tables()).await?;
+        let listed = asker.list("listing the normal tables", Side::Source, || source.normal_tables()).await?;
         let tables = Arc::new(listed.into_iter().map(|table| (table.name.clone(), table)).collect());
         known.normal = Some((Instant::now(), Arc::clone(&tables)));
         Ok(tables)
     }
 
     /// Columns of the shard's tables, held against the target's. Where they do not fit the shard fails.
-    pub(crate) async fn layout(
-        &self,
-        attempt: &Attempt,
-        source: &dyn Source,
-        sink: &dyn Sink,
-    ) -> Worked<Layout> {
-        let (layout, mismatches) = self.held(attempt, source, sink).await?;
-        if mismatches.is_empty() || !is_followed(attempt) {
-            self.settled(attempt, mismatches)?;
+    pub(crate) async fn layout(&self, asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked<Layout> {
+        let (layout, mismatches) = self.held(asker, source, sink).await?;
+        if mismatches.is_empty() || !is_followed(asker) {
+            self.settled(asker, mismatches)?;
             return Ok(layout);
         }
         // the source's structure is followed: what was added or made longer since is so at the target first
-        self.fit(attempt, source, sink).await?;
-        self.forget(attempt);
-        let (layout, mismatches) = self.held(attempt, source, sink).await?;
-        self.settled(attempt, mismatches)?;
+        self.fit(asker, source, sink).await?;
+        self.forget(asker);
+        let (layout, mismatches) = self.held(asker, source, sink).await?;
+        self.settled(asker, mismatches)?;
         Ok(layout)
     }
 
     /// Gives the target's tables of a shard the columns and tags they lack, and the lengths.
-    async fn fit(&self, attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {
-        let stable = &attempt.claimed.stable;
+    async fn fit(&self, asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {
+        let stable = &asker.looked_at.stable;
         if stable.is_empty() {
-            let known = self.normal(attempt, source).await?;
-            let tables: Vec<_> =
-                attempt.claimed.shard_names().iter().filter_map(|name| known.get(name)).collect();
-            return fit_normal(attempt, sink, &tables).await;
+            let known = self.normal(asker, source).await?;
+            let tables: Vec<_> = asker.looked_at.names().iter().filter_map(|name| known.get(name)).collect();
+            return fit_normal(asker, sink, &tables).await;
         }
-        let both = self.both(attempt, source, sink).await?;
+        let both = self.both(asker, source, sink).await?;
         let Some(own) = both.source_stable(stable) else { return Ok(()) };
-        attempt.ask("adding columns and tags", Side::Sink, || sink.add_to_stable(own)).await?;
+        asker.ask("adding columns and tags", Side::Sink, || sink.add_to_stable(own)).await?;
         let there = both.target_stables.get(&both.mapping.stable(stable));
         let there = there.into_iter().flat_map(|there| there.columns.iter().chain(&there.tags)).collect();
         let wanted = both.mapping.target_stable(own);
         let columns = own.columns.iter().zip(&wanted.columns).chain(own.tags.iter().zip(&wanted.tags));
-        widen(attempt, sink, stable, columns, there).await
+        widen(asker, sink, stable, columns, there).await
     }
 
     /// The same for who compares: normal tables that the target lacks are told by the source's names, and fail nothing.
     pub(crate) async fn layout_to_compare(
         &self,
-        attempt: &Attempt,
+        asker: &Asker,
         source: &dyn Source,
         sink: &dyn Sink,
     ) -> Worked<(Layout, BTreeSet<String>)> {
-        let (layout, mismatches) = self.held(attempt, source, sink).await?;
+        let (layout, mismatches) = self.held(asker, source, sink).await?;
         let (lacking, others): (Vec<_>, Vec<_>) =
             mismatches.into_iter().partition(|mismatch| mismatch.lacking_normal_table().is_some());
-        self.settled(attempt, others)?;
-        let mapping = attempt.mapping();
+        self.settled(asker, others)?;
+        let mapping = asker.mapping();
         let lacks = |name: &&String| {
             let target = mapping.table("", name);
             lacking.iter().any(|one| one.lacking_normal_table() == Some(target.as_str()))
         };
-        let names = attempt.claimed.shard_names();
+        let names = asker.looked_at.names();
         Ok((
             layout,
             if lacking.is_empty() { BTreeSet::new() } else { names.iter().filter(lacks).cloned().collect() },
@@ -172,49 +164,49 @@ impl Structures {
 
     async fn held(
         &self,
-        attempt: &Attempt,
+        asker: &Asker,
         source: &dyn Source,
         sink: &dyn Sink,
     ) -> Worked<(Layout, Vec<Mismatch>)> {
-        let both = self.both(attempt, source, sink).await?;
-        let database = both.target.as_ref().ok_or_else(|| no_database(attempt))?;
+        let both = self.both(asker, source, sink).await?;
+        let database = both.target.as_ref().ok_or_else(|| no_database(asker))?;
         let mut mismatches: Vec<_> = target::hold_precision(&both.source, database).into_iter().collect();
-        let layout = if attempt.claimed.stable.is_empty() {
-            self.normal_layout(attempt, source, sink, &mut mismatches).await?
+        let layout = if asker.looked_at.stable.is_empty() {
+            self.normal_layout(asker, source, sink, &mut mismatches).await?
         } else {
-            stable_layout(&both, &attempt.claimed.stable, &mut mismatches)?
+            stable_layout(&both, &asker.looked_at.stable, &mut mismatches)?
         };
         Ok((layout, mismatches))
     }
 
-    fn settled(&self, attempt: &Attempt, mismatches: Vec<Mismatch>) -> Worked<()> {
-        let mismatches = target::unsettled(mismatches, &attempt.spec.options);
+    fn settled(&self, asker: &Asker, mismatches: Vec<Mismatch>) -> Worked<()> {
+        let mismatches = target::unsettled(mismatches, &asker.spec.options);
         if mismatches.is_empty() {
             return Ok(());
         }
-        self.forget(attempt);
+        self.forget(asker);
         Err(Ended::Failed(target::in_words(&mismatches)))
     }
 
     async fn normal_layout(
         &self,
-        attempt: &Attempt,
+        asker: &Asker,
         source: &dyn Source,
         sink: &dyn Sink,
         mismatches: &mut Vec<Mismatch>,
     ) -> Worked<Layout> {
-        let known = self.normal(attempt, source).await?;
-        let names = attempt.claimed.shard_names();
+        let known = self.normal(asker, source).await?;
+        let names = asker.looked_at.names();
         let tables: Vec<_> = names.iter().filter_map(|name| known.get(name)).collect();
         // what is followed and dropped is not followed any more; what is to be copied was promised
-        let follows = attempt.shard().kind == ShardKind::Tail;
-        if let Some(gone) = names.iter().find(|name| !follows && !known.contains_key(*name)) {
-            self.forget(attempt);
+        let may_go = asker.looked_at.may_go;
+        if let Some(gone) = names.iter().find(|name| !may_go && !known.contains_key(*name)) {
+            self.forget(asker);
             return Err(Ended::Failed(format!(
                 "the source has no normal table `{gone}` any more; create the task again without it"
             )));
         }
-        let (found, mapping) = (hold_normal(attempt, sink, &tables).await?, attempt.mapping());
+        let (found, mapping) = (hold_normal(asker, sink, &tables).await?, asker.mapping());
         let columns = |table: &&NormalTable| {
             let NormalTable { name, columns } = mapping.target_table(table);
             let columns = target::without_missing(&name, &table.columns, &columns, &found);
@@ -227,12 +219,12 @@ impl Structures {
     }
 
     /// Asks anew next time: a person may have altered something.
-    pub(crate) fn forget(&self, attempt: &Attempt) {
-        self.lock().remove(&attempt.claimed.spec);
+    pub(crate) fn forget(&self, asker: &Asker) {
+        self.lock().remove(&asker.looked_at.task);
     }
 
-    fn of(&self, attempt: &Attempt) -> Arc<Mutex<Known>> {
-        Arc::clone(self.lock().entry(attempt.claimed.spec.clone()).or_default())
+    fn of(&self, asker: &Asker) -> Arc<Mutex<Known>> {
+        Arc::clone(self.lock().entry(asker.looked_at.task.clone()).or_default())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Mutex<Known>>>> {
@@ -240,18 +232,17 @@ impl Structures {
     }
 }
 
-async fn ask_both(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<Both> {
+async fn ask_both(asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked<Both> {
     let by_name = |stables: Vec<Stable>| stables.into_iter().map(|one| (one.name.clone(), one)).collect();
-    let target = attempt.ask("reading the target database", Side::Sink, || sink.database()).await?;
+    let target = asker.ask("reading the target database", Side::Sink, || sink.database()).await?;
     let target_stables = match target {
-        Some(_) => attempt.ask("listing the target's stables", Side::Sink, || sink.stables()).await?,
+        Some(_) => asker.ask("listing the target's stables", Side::Sink, || sink.stables()).await?,
         None => Vec::new(),
     };
-    let source_stables =
-        attempt.ask("listing the source's stables", Side::Source, || source.stables()).await?;
+    let source_stables = asker.ask("listing the source's stables", Side::Source, || source.stables()).await?;
     Ok(Both {
-        mapping: attempt.mapping(),
-        source: attempt.ask("reading the source database", Side::Source, || source.database()).await?,
+        mapping: asker.mapping(),
+        source: asker.ask("reading the source database", Side::Source, || source.database()).await?,
         target,
         source_stables: by_name(source_stables),
         target_stables: by_name(target_stables),
@@ -307,23 +298,23 @@ impl Both {
 }
 
 /// Whether what changes in the source's structure is to be so at the target, too.
-fn is_followed(attempt: &Attempt) -> bool {
-    let options = &attempt.spec.options;
+fn is_followed(asker: &Asker) -> bool {
+    let options = &asker.spec.options;
     matches!(options.mode, Mode::Realtime | Mode::Both) && options.schema == SchemaMode::Always
 }
 
-async fn fit_normal(attempt: &Attempt, sink: &dyn Sink, tables: &[&NormalTable]) -> Worked<()> {
-    let mapping = attempt.mapping();
+async fn fit_normal(asker: &Asker, sink: &dyn Sink, tables: &[&NormalTable]) -> Worked<()> {
+    let mapping = asker.mapping();
     for some in tables.chunks(TABLES) {
         let names: Vec<_> = some.iter().map(|table| table.name.clone()).collect();
         let found =
-            attempt.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
+            asker.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
         for table in some {
             let wanted = mapping.target_table(table);
             let Some(there) = found.iter().find(|there| there.name == wanted.name) else { continue };
-            attempt.ask("adding columns", Side::Sink, || sink.add_to_table(table)).await?;
+            asker.ask("adding columns", Side::Sink, || sink.add_to_table(table)).await?;
             let columns = table.columns.iter().zip(&wanted.columns);
-            widen(attempt, sink, &table.name, columns, there.columns.iter().collect()).await?;
+            widen(asker, sink, &table.name, columns, there.columns.iter().collect()).await?;
         }
     }
     Ok(())
@@ -332,7 +323,7 @@ async fn fit_normal(attempt: &Attempt, sink: &dyn Sink, tables: &[&NormalTable])
 /// Makes those of a table's columns and tags longer that are shorter at the target: each by its own name, beside what it
 /// is called there.
 async fn widen<'a>(
-    attempt: &Attempt,
+    asker: &Asker,
     sink: &dyn Sink,
     table: &str,
     columns: impl Iterator<Item = (&'a Column, &'a Column)>,
@@ -341,7 +332,7 @@ async fn widen<'a>(
     for (own, wanted) in columns {
         if there.iter().any(|there| there.name == wanted.name && there.length < wanted.length) {
             let widen = || sink.widen_column(table, own);
-            attempt.ask("making a column longer", Side::Sink, widen).await?;
+            asker.ask("making a column longer", Side::Sink, widen).await?;
         }
     }
     Ok(())
@@ -349,15 +340,15 @@ async fn widen<'a>(
 
 /// Normal tables held against the target's of their names.
 pub(crate) async fn hold_normal(
-    attempt: &Attempt,
+    asker: &Asker,
     sink: &dyn Sink,
     tables: &[&NormalTable],
 ) -> Worked<Vec<Mismatch>> {
-    let (mut mismatches, mapping) = (Vec::new(), attempt.mapping());
+    let (mut mismatches, mapping) = (Vec::new(), asker.mapping());
     for some in tables.chunks(TABLES) {
         let names: Vec<_> = some.iter().map(|table| table.name.clone()).collect();
         let found =
-            attempt.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
+            asker.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
         let found: BTreeMap<_, _> = found.iter().map(|table| (table.name.as_str(), table)).collect();
         for table in some.iter().filter(|table| mapping.rejects("", &table.name).is_none()) {
             let NormalTable { name, columns } = mapping.target_table(table);
@@ -371,8 +362,8 @@ pub(crate) async fn hold_normal(
 }
 
 /// The words for a target database that is not there.
-pub(crate) fn no_database(attempt: &Attempt) -> Ended {
-    let name = attempt.spec.target_database();
+pub(crate) fn no_database(asker: &Asker) -> Ended {
+    let name = asker.spec.target_database();
     Ended::Failed(format!(
         "the target has no database `{name}`; create it, or let the task create it with `schema=always` and `assert=true`, then retry"
     ))

@@ -87,6 +87,9 @@ async fn one(mut asking: Asking) -> Outcome {
 async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connector>) -> Outcome {
     let Asking { spec, local, .. } = asking;
     let mut admin = cluster.admin().await;
+    if asking.once {
+        forget_ended(&mut admin, spec).await?;
+    }
     let task = open_task(&mut admin, connector.as_ref(), spec).await?;
     let slots = local.slots.or(spec.options.workers).unwrap_or_else(cores);
     for _ in 0..local.worker_count {
@@ -117,7 +120,7 @@ async fn work(asking: &Asking, cluster: &mut Cluster, connector: Arc<dyn Connect
     }
     if summary.exit() == Exit::Interrupted {
         output::say(&format!("stopped; run it again with --state {} to go on", asking.state.display()));
-    } else if asking.once {
+    } else if asking.once && summary.exit() != Exit::Differs {
         answer(admin.delete_task(v1::DeleteTaskRequest { name: last.name }).await)?;
     }
     Ok(summary.exit())
@@ -214,6 +217,22 @@ async fn unusable(admin: &mut Admin, created: &v1::TaskView, last: &v1::TaskView
     let kept = if deleted.is_ok() { "Nothing was stored" } else { "The task stays in the state folder" };
     let advice = "check the user's rights on the target";
     Some(Failure::new(Exit::Database, format!("field `to`: {}; {advice}. {kept}", last.reason)))
+}
+
+/// A comparison that found differences is kept, so that it can be asked for them, until the next one begins.
+async fn forget_ended(admin: &mut Admin, spec: &Spec) -> Result<(), Failure> {
+    let name = spec.name.to_string();
+    let asked = admin.get_task(v1::GetTaskRequest { name: name.clone() }).await;
+    match asked.map_err(ApiError::from) {
+        Ok(found) => {
+            if held(found.into_inner().task)?.terminal {
+                answer(admin.delete_task(v1::DeleteTaskRequest { name }).await)?;
+            }
+            Ok(())
+        }
+        Err(ApiError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The task of an earlier run if it is the same one, else a new one.

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use super::shown;
 use crate::coordinator::Coordinator;
 use crate::leases::{self, BadLabel, Who};
-use crate::tasks::{self, CutoverAsked, MemorySecrets, ShardsAsked, TaskShown};
+use crate::tasks::{self, CutoverAsked, MemorySecrets, ShardTables, ShardsAsked, TaskShown};
 use crate::view::Mirror;
 
 /// The service for operators.
@@ -117,6 +117,18 @@ impl AdminService for AdminApi {
             shards: listing.shards.into_iter().map(shown::shard).collect(),
             next_page_token: listing.next.map(String::from).unwrap_or_default(),
         }))
+    }
+
+    async fn list_tables(
+        &self,
+        request: Request<v1::ListTablesRequest>,
+    ) -> Result<Response<v1::ListTablesResponse>, Status> {
+        let sent = request.into_inner();
+        let asked =
+            shard("shard", &sent.shard)?.ok_or_else(|| ApiError::from(BadMessage::missing("shard")))?;
+        let ShardTables { stable, names } =
+            tasks::list_tables(self.0.core(), &name("task", &sent.task)?, &asked).await?;
+        Ok(Response::new(v1::ListTablesResponse { stable, names }))
     }
 
     async fn retry_shard(

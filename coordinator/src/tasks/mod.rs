@@ -8,6 +8,7 @@ mod health;
 mod kept;
 mod lag;
 mod list_shards;
+mod list_tables;
 mod rebalance;
 mod show;
 
@@ -20,6 +21,7 @@ pub(crate) use cutover::{CutoverAsked, Item, checklist, freeze, thaw};
 pub(crate) use kept::Kept;
 pub(crate) use lag::{Lag, named};
 pub(crate) use list_shards::{ShardShown, ShardsAsked, list_shards};
+pub(crate) use list_tables::{ShardTables, list_tables};
 pub(crate) use rebalance::rebalance;
 pub(crate) use show::{TaskShown, list, show, show_fresh};
 

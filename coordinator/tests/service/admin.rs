@@ -93,6 +93,31 @@ async fn shards_are_listed_in_pages_and_by_state() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_tables_of_a_shard_are_those_of_its_range() {
+    let (_world, coordinator, mut admin) = World::alone().await;
+    create(&mut admin, "t", &[]).await;
+    let mut worker = Fake::register(&coordinator, 1).await;
+    for _ in 0..2 {
+        let lease = worker.claim_one().await;
+        worker.finish(&lease).await;
+    }
+    let lease = worker.claim_one().await;
+    let shard = lease.shard.unwrap();
+    let range = shard.range.unwrap();
+    let ask = |shard: &str| v1::ListTablesRequest { task: "t".into(), shard: shard.into() };
+    let tables = admin.list_tables(ask(&shard.id)).await.unwrap().into_inner();
+    assert_eq!(tables.stable, lease.stable);
+    let held = &lease.names[range.from as usize..range.to as usize];
+    assert!(!held.is_empty() && tables.names == held, "{tables:?}");
+    let schema = admin.list_tables(ask("schema")).await.unwrap().into_inner();
+    assert_eq!(schema, v1::ListTablesResponse::default());
+    let unknown = admin.list_tables(ask("copy-99999999-9999")).await.unwrap_err();
+    assert!(unknown.code() == tonic::Code::NotFound && unknown.message().contains("copy-99999999-9999"));
+    let none = admin.list_tables(ask("")).await.unwrap_err();
+    assert_eq!(none.code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_task_without_workers_says_what_to_do() {
     let (_world, coordinator, mut admin) = World::alone().await;
     create(&mut admin, "t", &[]).await;

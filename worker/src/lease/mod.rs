@@ -1,5 +1,6 @@
 //! A lease from its claim to its end: the work, its commits, the orders about it, and what is told at the end.
 
+mod asker;
 mod attempt;
 mod claimed;
 mod commit;
@@ -15,7 +16,8 @@ use tdferry_common::shard::{Outcome, Shard, ShardKind};
 use tdferry_common::spec::Spec;
 use tokio::time::sleep;
 
-pub(crate) use attempt::{Attempt, Outage, within};
+pub(crate) use asker::{Asker, LookedAt, Means, Outage, within};
+pub(crate) use attempt::Attempt;
 pub(crate) use claimed::Claimed;
 use commit::Committer;
 pub(crate) use ended::{Ended, Worked};

@@ -148,7 +148,7 @@ fn column(name: String, sql_type: &str) -> Result<Column, BadReject> {
 }
 
 /// A cell's bytes as JSON.
-fn value(data_type: DataType, bytes: &[u8]) -> Value {
+pub(crate) fn value(data_type: DataType, bytes: &[u8]) -> Value {
     match data_type {
         DataType::Bool => json!(fixed::<1>(bytes) != [0]),
         DataType::TinyInt => json!(i8::from_le_bytes(fixed(bytes))),

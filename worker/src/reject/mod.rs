@@ -21,6 +21,7 @@ use tdferry_common::port::{PortResult, RefusedRow};
 use tdferry_common::schema::Column;
 use tdferry_common::time::Precision;
 
+pub(crate) use encode::value;
 pub use encode::{BadReject, decode, encode};
 pub use folder::FolderRejects;
 pub use open::open;

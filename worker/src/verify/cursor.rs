@@ -11,10 +11,10 @@ use tdferry_common::port::{PortError, PortResult, Rows, Side};
 use tdferry_common::schema::Column;
 use tdferry_common::time::Period;
 
-use crate::lease::{Attempt, Ended, Outage, Worked, within};
+use crate::lease::{Asker, Ended, Outage, Worked, within};
 
 pub(super) struct Cursor<'a> {
-    attempt: &'a Attempt,
+    asker: &'a Asker,
     rows: &'a dyn Rows,
     pub(super) table: &'a str,
     columns: Arc<[Column]>,
@@ -45,14 +45,14 @@ impl At {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(
-        attempt: &'a Attempt,
+        asker: &'a Asker,
         rows: &'a dyn Rows,
         table: &'a str,
         columns: Arc<[Column]>,
         period: Period,
     ) -> Self {
         let (read, bytes, sum) = (0, 0, RowSum::ZERO);
-        Self { attempt, rows, table, columns, left: period, blocks: None, at: None, read, bytes, sum }
+        Self { asker, rows, table, columns, left: period, blocks: None, at: None, read, bytes, sum }
     }
 
     /// The row at hand; `None` at the end. Reads on where a block is through.
@@ -76,9 +76,9 @@ impl<'a> Cursor<'a> {
     /// Reads the next block with rows; whether there is one. Where it begins behind is [`Self::next`].
     pub(super) async fn next_block(&mut self) -> Worked<bool> {
         self.at = None;
-        let mut outage = self.attempt.outage();
+        let mut outage = self.asker.outage();
         loop {
-            self.attempt.go_on()?;
+            self.asker.go_on()?;
             match self.block_of_stream(&mut outage).await {
                 // an ended stream must not be asked again
                 Ok(None) => return Ok(self.ended()),
@@ -117,7 +117,7 @@ impl<'a> Cursor<'a> {
         let (rows, table, left) = (self.rows, self.table, self.left);
         let columns = &self.columns;
         let blocks = self.blocks.get_or_insert_with(|| rows.read(table, Arc::clone(columns), left));
-        let limit = self.attempt.session.timing.database_request;
+        let limit = self.asker.means.timing.database_request;
         let block = within(limit, outage.failed(), rows.side(), blocks.try_next()).await?;
         outage.over();
         if let Some(block) = block.as_ref().filter(|block| block.rows() > 0) {

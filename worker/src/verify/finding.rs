@@ -94,9 +94,9 @@ impl Visit for Findings {
                 let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
                 let of = self.of_table(table);
                 of.missing.add(count(missing.len()), first(missing.first()));
-                of.changed.add(count(changed.len()), first(changed.first().map(|(row, _)| row)));
-                for col in changed.iter().flat_map(|(_, columns)| columns) {
-                    let name = block.columns().get(*col).map(|column| column.name.clone());
+                of.changed.add(count(changed.len()), first(changed.first().map(|changed| &changed.row)));
+                for other in changed.iter().flat_map(|changed| &changed.columns) {
+                    let name = block.columns().get(other.column).map(|column| column.name.clone());
                     of.columns.extend(name);
                 }
             }

@@ -28,7 +28,7 @@ pub(super) struct Healer<'a> {
 impl<'a> Healer<'a> {
     pub(super) fn new(compare: &'a Compare, extra: Extra) -> Self {
         let attempt = Arc::clone(&compare.attempt);
-        let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&compare.sink));
+        let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&compare.pair.sink));
         Self { compare, attempt, writer, extra, differs: false, refused: RowSum::ZERO }
     }
 
@@ -47,12 +47,12 @@ impl<'a> Healer<'a> {
     /// Deletes only where the source counts nothing: a read of it may have ended early.
     async fn delete(&self, table: &str, times: &[i64]) -> Worked<()> {
         let Some(period) = exact::span(times) else { return Ok(()) };
-        let counted = self.compare.count(Side::Source, table, period).await?;
+        let counted = self.compare.pair.count(Side::Source, table, period).await?;
         if counted > 0 {
             tracing::warn!(table, %period, counted, "the source has rows where it answered none; none is deleted");
             return Ok(());
         }
-        exact::delete(&self.attempt, self.compare.sink.as_ref(), table, times).await
+        exact::delete(&self.attempt, self.compare.pair.sink.as_ref(), table, times).await
     }
 }
 
@@ -63,7 +63,7 @@ impl Visit for Healer<'_> {
         match found {
             Found::Source { table, block, missing, changed } => {
                 let mut rows = missing;
-                rows.extend(changed.into_iter().map(|(row, _)| row));
+                rows.extend(changed.into_iter().map(|changed| changed.row));
                 self.write(table, block, &mut rows).await
             }
             Found::Extra { table, times } if self.extra == Extra::Deleted => self.delete(table, &times).await,

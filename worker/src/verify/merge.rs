@@ -13,22 +13,28 @@ const MOST_EXTRA: usize = 4_096;
 /// What differs in a stretch of one table.
 pub(super) enum Found<'a> {
     /// Rows of a block of the source that the target lacks, or has with other values.
-    Source {
-        table: &'a str,
-        block: &'a Block,
-        missing: Vec<usize>,
-        /// Each with the columns that differ.
-        changed: Vec<(usize, Vec<usize>)>,
-    },
+    Source { table: &'a str, block: &'a Block, missing: Vec<usize>, changed: Vec<Changed> },
     /// Rows of the target at these moments, with none of the source between them.
     Extra { table: &'a str, times: Vec<i64> },
+}
+
+/// A row of the source's block that the target has with other values.
+pub(super) struct Changed {
+    pub(super) row: usize,
+    pub(super) columns: Vec<Other>,
+}
+
+/// A column, by its place, and what the target has there; `None` is NULL.
+pub(super) struct Other {
+    pub(super) column: usize,
+    pub(super) value: Option<Vec<u8>>,
 }
 
 /// Differences that were seen and not told yet.
 #[derive(Default)]
 struct Seen {
     missing: Vec<usize>,
-    changed: Vec<(usize, Vec<usize>)>,
+    changed: Vec<Changed>,
     extra: Vec<i64>,
     differing: Differing,
 }
@@ -80,8 +86,10 @@ impl Seen {
             return;
         }
         let differs = |col: &usize| one.block.cell(one.row, *col) != other.block.cell(other.row, *col);
-        let columns = (0..one.block.columns().len()).filter(differs).collect();
-        self.changed.push((one.row, columns));
+        let other =
+            |column| Other { column, value: other.block.payload_of(other.row, column).map(<[u8]>::to_vec) };
+        let columns = (0..one.block.columns().len()).filter(differs).map(other).collect();
+        self.changed.push(Changed { row: one.row, columns });
         self.differing.changed += 1;
     }
 

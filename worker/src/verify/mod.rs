@@ -4,53 +4,42 @@
 //! every difference is found to its row, in one pass; repair is the same pass with a writer at its end.
 
 mod cursor;
+pub mod diff;
 mod exact;
 mod finding;
 mod heal;
 mod merge;
+mod pair;
 mod readback;
 mod slices;
 mod tables;
 mod tags;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tdferry_common::digest::RowSum;
-use tdferry_common::options::{Mode, RowFilter};
-use tdferry_common::port::{PortError, Rows, Side, Sink, Source, Tables};
-use tdferry_common::schema::{Column, NormalTable, Stable};
+use tdferry_common::options::Mode;
+use tdferry_common::port::Side;
+use tdferry_common::schema::NormalTable;
 use tdferry_common::shard::{Density, Differing, Extra};
 use tdferry_common::time::Period;
 
 use crate::counts;
-use crate::edges;
-use crate::lease::{Attempt, Ended, Finish, Worked};
-use crate::structure::Layout;
-use cursor::Cursor;
+use crate::lease::{Attempt, Finish, Worked};
 use finding::Findings;
 use heal::Healer;
 use merge::Found;
+use pair::Pair;
 
 pub(crate) use slices::{Sums, TableSum};
 pub(crate) use tables::run as tables;
 pub(crate) use tags::{run as tags, set_changed};
 
-/// How often a table is read that answers other numbers of rows than it counts.
-const READS: u32 = 3;
-
-/// What comparing needs besides the attempt.
+/// What comparing under a lease needs.
 struct Compare {
     attempt: Arc<Attempt>,
-    source: Arc<dyn Source>,
-    /// What is written to.
-    sink: Arc<dyn Sink>,
-    /// What is read of it: the rows that the task's condition takes, all where there is none.
-    target: Arc<dyn Sink>,
-    layout: Layout,
-    /// Normal tables that the target does not have.
-    lacking: BTreeSet<String>,
+    pair: Pair,
     /// Whether the ledger's sum is made of the source's rows.
     sums: bool,
 }
@@ -158,21 +147,14 @@ pub(crate) async fn repair(attempt: Arc<Attempt>, density: Density, extra: Extra
 
 impl Compare {
     async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
-        let (source, sink) = (attempt.source().await?, attempt.sink().await?);
-        let structures = &attempt.session.structures;
-        let (layout, lacking) =
-            structures.layout_to_compare(&attempt, source.as_ref(), sink.as_ref()).await?;
-        let target = match conditions(&attempt, &layout)? {
-            taken if taken.is_empty() => Arc::clone(&sink),
-            taken => attempt.narrowed(&attempt.claimed.stable, &taken).await?,
-        };
-        Ok(Self { attempt, source, sink, target, layout, lacking, sums: true })
+        let pair = Pair::open(attempt.asker()).await?;
+        Ok(Self { attempt, pair, sums: true })
     }
 
     /// Reads the target alone: whether its sum is that of what was written. A table that is not there is not as written,
     /// even where nothing was.
     async fn is_as_written(&self, density: Density, expected: u128) -> Worked<bool> {
-        if self.lacking.is_empty() {
+        if self.pair.lacking.is_empty() {
             readback::run(self, density).await?;
             return Ok(self.attempt.ledger.entry().sum == Some(expected));
         }
@@ -184,10 +166,10 @@ impl Compare {
 
     /// A task that copied told before how many rows stand for others; one that only compares tells it here.
     async fn tell_merged(&self, period: Period) -> Worked<()> {
-        let Self { attempt, source, .. } = self;
+        let Self { attempt, pair, .. } = self;
         if attempt.spec.options.mode == Mode::Verify {
             let left = attempt.ledger.totals().source_counted;
-            let merged = counts::merged(attempt, source.as_ref(), period, left).await?;
+            let merged = counts::merged(attempt, pair.source.as_ref(), period, left).await?;
             attempt.ledger.advance(|_, totals| totals.merged = merged);
         }
         Ok(())
@@ -195,21 +177,14 @@ impl Compare {
 
     /// Creates the normal tables that the target lacks.
     async fn create_lacking(&self) -> Worked<()> {
-        for name in &self.lacking {
-            let columns = self.layout.columns(name).unwrap_or_else(|| Arc::from([])).to_vec();
+        for name in &self.pair.lacking {
+            let columns = self.pair.columns(name).to_vec();
             let table = NormalTable { name: name.clone(), columns };
             self.attempt.session.writable().await;
-            let create = || self.sink.create_table(&table);
+            let create = || self.pair.sink.create_table(&table);
             self.attempt.ask("creating a normal table that is missing", Side::Sink, create).await?;
         }
         Ok(())
-    }
-
-    fn rows(&self, side: Side) -> &dyn Rows {
-        match side {
-            Side::Source => self.source.as_ref(),
-            Side::Sink => self.target.as_ref(),
-        }
     }
 
     /// What became of the source since it was read. The sum of what was written and that of what was left out are its
@@ -233,10 +208,8 @@ impl Compare {
 
     /// Reads both sides from the ledger's offset on, or all over again where that stands at the end already.
     async fn both_sides(&self, density: Density, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
-        match (density, &self.layout) {
-            (Density::Sparse, Layout::Stable { stable, .. }) => {
-                slices::run(self, stable, period, visit).await
-            }
+        match (density, self.pair.stable()) {
+            (Density::Sparse, Some(stable)) => slices::run(self, stable, period, visit).await,
             _ => self.each_table(period, visit).await,
         }
     }
@@ -245,16 +218,11 @@ impl Compare {
         let mut all = Read::default();
         for index in self.left() {
             let table = self.attempt.claimed.name(index);
-            let read = self.table(table, period, visit).await?;
+            let read = self.pair.table(table, period, visit).await?;
             self.enter(index.saturating_add(1), read);
             all.add(read);
         }
         Ok(all)
-    }
-
-    /// Whether all rows of a table are kept as rejects, so that there is nothing to compare them with.
-    fn is_rejected(&self, table: &str) -> bool {
-        self.attempt.mapping().rejects(&self.attempt.claimed.stable, table).is_some()
     }
 
     /// The tables that are not through, by index; all of them where a look at the sum is over.
@@ -262,69 +230,6 @@ impl Compare {
         let range = self.attempt.shard().range;
         let at = self.attempt.ledger.entry().offset.index;
         if at >= range.to { range.from..range.to } else { at..range.to }
-    }
-
-    /// Compares one table. What seems to differ is believed only where each side answered as many rows as it counts,
-    /// since reads are known to end early without an error.
-    async fn table(&self, table: &str, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
-        if self.is_rejected(table) {
-            return Ok(Read::default());
-        }
-        for _ in 0..READS {
-            let mut read = self.table_once(table, period, visit).await?;
-            let whole =
-                read.differing.is_none() || self.counts_are(table, period, read, visit.unchanged()).await?;
-            if !whole {
-                tracing::warn!(table, "fewer rows were answered than are counted; reading again");
-                visit.forget();
-                continue;
-            }
-            if self.lacking.contains(table) {
-                visit.lacks(table);
-                read.differing.unlike = 1;
-            }
-            let (differs, refused) = visit.table_ended();
-            read.differing.tables = u64::from(differs);
-            read.sum.subtract(refused);
-            read.left_out = refused;
-            return Ok(read);
-        }
-        Err(Ended::Erred(format!("`{table}` answers other numbers of rows than it counts in {period}")))
-    }
-
-    async fn table_once(&self, table: &str, period: Period, visit: &mut dyn Visit) -> Worked<Read> {
-        let columns = self.layout.columns(table).unwrap_or_else(|| Arc::from([]));
-        let cursor = |side| Cursor::new(&self.attempt, self.rows(side), table, Arc::clone(&columns), period);
-        let (mut source, mut target) = (cursor(Side::Source), cursor(Side::Sink));
-        let differing = merge::run(&mut source, &mut target, visit).await?;
-        let bytes = source.bytes.saturating_add(target.bytes);
-        let (sum, left_out) = (source.sum, RowSum::ZERO);
-        Ok(Read { source: source.read, target: target.read, bytes, sum, left_out, differing })
-    }
-
-    async fn counts_are(&self, table: &str, period: Period, read: Read, sides: &[Side]) -> Worked<bool> {
-        for side in sides {
-            let rows = match side {
-                Side::Source => read.source,
-                Side::Sink => read.target,
-            };
-            if self.count(*side, table, period).await? != rows {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// How many rows one side counts; none where it has no such table.
-    async fn count(&self, side: Side, table: &str, period: Period) -> Worked<u64> {
-        let rows = self.rows(side);
-        let question = || async move {
-            match rows.count(Tables::One { name: table }, period).await {
-                Err(PortError::Missing { .. }) => Ok(0),
-                counted => counted,
-            }
-        };
-        if period.is_empty() { Ok(0) } else { self.attempt.ask("counting rows", side, question).await }
     }
 
     /// Enters tables that are through.
@@ -342,38 +247,6 @@ impl Compare {
     }
 
     async fn kept(&self) -> Worked<Period> {
-        let period = self.attempt.shard().period;
-        edges::kept(&self.attempt, self.source.as_ref(), self.sink.as_ref(), period).await
-    }
-
-    fn stable(&self) -> Option<&Stable> {
-        match &self.layout {
-            Layout::Stable { stable, .. } => Some(stable),
-            Layout::Normal(_) => None,
-        }
-    }
-}
-
-/// The conditions of the task on the shard's tables, as the target is asked.
-fn conditions(attempt: &Attempt, layout: &Layout) -> Worked<RowFilter> {
-    let mapping = attempt.mapping();
-    let refused = |why: String| {
-        Ended::Failed(format!(
-            "option `where`: the target cannot be compared under the condition: {why}; create the task with another one"
-        ))
-    };
-    match layout {
-        Layout::Stable { stable, .. } => {
-            let columns = stable.columns.iter().chain(&stable.tags);
-            let condition = mapping.condition(&stable.name, columns).map_err(refused)?;
-            Ok(condition.map_or_else(RowFilter::default, |sql| RowFilter::for_all(&sql)))
-        }
-        Layout::Normal(tables) => {
-            let one = |(name, columns): (&String, &Arc<[Column]>)| {
-                let condition = mapping.condition(name, columns.iter()).map_err(refused);
-                condition.map(|sql| sql.map(|sql| (mapping.table("", name), sql))).transpose()
-            };
-            Ok(RowFilter::for_tables(tables.iter().filter_map(one).collect::<Worked<Vec<_>>>()?))
-        }
+        self.pair.kept(self.attempt.shard().period).await
     }
 }

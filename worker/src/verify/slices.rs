@@ -11,6 +11,7 @@ use tdferry_common::port::{PortResult, Side};
 use tdferry_common::schema::Stable;
 use tdferry_common::time::Period;
 
+use super::pair::Pair;
 use super::{Compare, Read, Visit};
 use crate::lease::{Ended, Outage, Worked, within};
 use crate::sizing;
@@ -43,7 +44,7 @@ pub(super) async fn run(
     while from < left.end {
         let to = from.saturating_add(step).min(left.end);
         let names = compare.attempt.claimed.slice(from, to);
-        let read = slice(compare, stable, names, period, visit).await?;
+        let read = slice(&compare.pair, stable, names, period, visit).await?;
         compare.enter(to, read);
         compare.attempt.ledger.room().await;
         all.add(read);
@@ -53,48 +54,62 @@ pub(super) async fn run(
 }
 
 async fn slice(
-    compare: &Compare,
+    pair: &Pair,
     stable: &Stable,
     names: &[String],
     period: Period,
     visit: &mut dyn Visit,
 ) -> Worked<Read> {
+    let (mut read, unlike) = unlike(pair, stable, names, period).await?;
+    for table in unlike {
+        read.add(pair.table(&table, period, visit).await?);
+    }
+    Ok(read)
+}
+
+/// The tables of a slice whose sums are not the same on both sides, and what was read of the others.
+pub(super) async fn unlike(
+    pair: &Pair,
+    stable: &Stable,
+    names: &[String],
+    period: Period,
+) -> Worked<(Read, Vec<String>)> {
     let (source, target) = tokio::join!(
-        sums(compare, Side::Source, stable, names, period),
-        sums(compare, Side::Sink, stable, names, period)
+        sums(pair, Side::Source, stable, names, period),
+        sums(pair, Side::Sink, stable, names, period)
     );
     let (source, target) = (source?, target?);
     let mut read = Read { bytes: source.bytes.saturating_add(target.bytes), ..Read::default() };
-    let tables: BTreeSet<&String> = source.tables.keys().chain(target.tables.keys()).collect();
-    for table in tables {
+    let (mut unlike, tables) = (Vec::new(), source.tables.keys().chain(target.tables.keys()));
+    for table in tables.collect::<BTreeSet<&String>>() {
         let of = |side: &Sums| side.tables.get(table).copied().unwrap_or_default();
         let (one, other) = (of(&source), of(&target));
         if one == other {
             let equal = Read { source: one.rows, target: other.rows, sum: one.sum, ..Read::default() };
             read.add(equal);
         } else {
-            read.add(compare.table(table, period, visit).await?);
+            unlike.push(table.clone());
         }
     }
-    Ok(read)
+    Ok((read, unlike))
 }
 
 /// The sums of a slice's tables on one side, however often its stream breaks.
 pub(super) async fn sums(
-    compare: &Compare,
+    pair: &Pair,
     side: Side,
     stable: &Stable,
     names: &[String],
     period: Period,
 ) -> Worked<Sums> {
-    let mut outage = compare.attempt.outage();
+    let mut outage = pair.asker.outage();
     if period.is_empty() {
         return Ok(Sums::default());
     }
     loop {
-        compare.attempt.go_on()?;
-        let blocks = compare.rows(side).read_many(stable, names, period);
-        match whole(compare, side, blocks, &mut outage).await {
+        pair.asker.go_on()?;
+        let blocks = pair.rows(side).read_many(stable, names, period);
+        match whole(pair, side, blocks, &mut outage).await {
             Ok(sums) => return Ok(sums),
             Err(error) if error.is_away() => outage.wait(&error).await?,
             Err(error) => {
@@ -106,13 +121,13 @@ pub(super) async fn sums(
 }
 
 async fn whole(
-    compare: &Compare,
+    pair: &Pair,
     side: Side,
     mut blocks: BoxStream<'_, PortResult<TableRuns>>,
     outage: &mut Outage<'_>,
 ) -> PortResult<Sums> {
     let mut sums = Sums::default();
-    let limit = compare.attempt.session.timing.database_request;
+    let limit = pair.asker.means.timing.database_request;
     while let Some(runs) = within(limit, outage.failed(), side, blocks.try_next()).await? {
         sums.add(&runs);
     }

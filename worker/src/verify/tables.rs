@@ -20,7 +20,7 @@ use super::finding::Findings;
 use super::{Since, exact};
 use crate::edges;
 use crate::filter::Filter;
-use crate::lease::{Attempt, Ended, Finish, Worked};
+use crate::lease::{Asker, Attempt, Ended, Finish, Worked};
 use crate::mapping::Mapping;
 
 /// Tables whose rows are counted with one question.
@@ -30,9 +30,13 @@ const MOST_NAMES: usize = 100_000;
 
 /// Looks for them, and tells them by the target's names.
 pub(crate) async fn run(attempt: &Arc<Attempt>) -> Worked<Finish> {
-    let (look, mut findings) = (Look::begin(attempt).await?, Findings::default());
+    let (look, mut findings) = (Look::begin(attempt, attempt.shard().period).await?, Findings::default());
     let mut differing = Differing::default();
-    for found in look.all().await? {
+    // that it moves shows that it is not stuck
+    let seen = |tables: u64| {
+        attempt.ledger.advance(|_, totals| totals.tables = totals.tables.saturating_add(tables))
+    };
+    for found in look.all(&seen).await? {
         let Found { table, rows, .. } = &found;
         findings.tell(format!("`{table}`: an extra table, which only the target has, with {rows} rows"));
         differing.extra_tables = differing.extra_tables.saturating_add(1);
@@ -51,16 +55,16 @@ pub(super) async fn repair(attempt: &Arc<Attempt>, extra: Extra) -> Worked<()> {
     if extra == Extra::Kept {
         return Ok(());
     }
-    let look = Look::begin(attempt).await?;
-    for found in look.all().await? {
-        look.delete(&found).await?;
+    let look = Look::begin(attempt, attempt.shard().period).await?;
+    for found in look.all(&|_| ()).await? {
+        look.delete(attempt, &found).await?;
     }
     Ok(())
 }
 
 /// What looking needs.
-struct Look<'a> {
-    attempt: &'a Arc<Attempt>,
+pub(super) struct Look<'a> {
+    asker: &'a Asker,
     source: Arc<dyn Source>,
     /// Under the target's own names.
     sink: Arc<dyn Sink>,
@@ -69,40 +73,39 @@ struct Look<'a> {
 }
 
 /// A table that only the target has.
-struct Found {
-    table: String,
+pub(super) struct Found {
+    pub(super) table: String,
     /// What the source might call it; none where that cannot be told.
-    names: Vec<String>,
-    rows: u64,
+    pub(super) names: Vec<String>,
+    pub(super) rows: u64,
     /// What its rows are counted in, and the time of each; `None` where all of them count.
     taken: Option<(Arc<dyn Sink>, Column)>,
 }
 
 impl<'a> Look<'a> {
-    async fn begin(attempt: &'a Arc<Attempt>) -> Worked<Self> {
-        let (source, sink) = (attempt.source().await?, attempt.target().await?);
-        let period = edges::kept(attempt, source.as_ref(), sink.as_ref(), attempt.shard().period).await?;
-        Ok(Self { attempt, source, sink, mapping: attempt.mapping(), period })
+    pub(super) async fn begin(asker: &'a Asker, period: Period) -> Worked<Self> {
+        let (source, sink) = (asker.source().await?, asker.target().await?);
+        let period = edges::kept(asker, source.as_ref(), sink.as_ref(), period).await?;
+        Ok(Self { asker, source, sink, mapping: asker.mapping(), period })
     }
 
-    async fn all(&self) -> Worked<Vec<Found>> {
-        let structures = &self.attempt.session.structures;
-        let both = structures.both(self.attempt, self.source.as_ref(), self.sink.as_ref()).await?;
-        let (filter, mut all) = (Filter::new(&self.attempt.spec.options), Vec::new());
+    /// All of them; `seen` is told of how many tables of the source were passed.
+    pub(super) async fn all(&self, seen: &(dyn Fn(u64) + Sync)) -> Worked<Vec<Found>> {
+        let structures = &self.asker.means.structures;
+        let both = structures.both(self.asker, self.source.as_ref(), self.sink.as_ref()).await?;
+        let (filter, mut all) = (Filter::new(&self.asker.spec.options), Vec::new());
         for stable in both.source_stables().filter(|stable| filter.takes_stable(&stable.name)) {
             let target = self.mapping.target_stable(stable);
             if both.target_stable(&target.name).is_none() {
                 continue;
             }
-            self.attempt.go_on()?;
+            self.asker.go_on()?;
             let names =
-                self.attempt.list("listing subtables", Side::Source, || self.known(&stable.name)).await?;
+                self.asker.list("listing subtables", Side::Source, || self.known(&stable.name)).await?;
             let more = || self.more(stable, &target, &names, filter.clone());
-            let more = self.attempt.list("listing the target's subtables", Side::Sink, more).await?;
+            let more = self.asker.list("listing the target's subtables", Side::Sink, more).await?;
             all.extend(self.with_rows(stable, &target, more).await?);
-            // that it moves shows that it is not stuck
-            let seen = u64::try_from(names.len()).unwrap_or(u64::MAX);
-            self.attempt.ledger.advance(|_, totals| totals.tables = totals.tables.saturating_add(seen));
+            seen(u64::try_from(names.len()).unwrap_or(u64::MAX));
         }
         Ok(all)
     }
@@ -171,7 +174,7 @@ impl<'a> Look<'a> {
             let counted = if self.period.is_empty() {
                 Default::default()
             } else {
-                self.attempt.ask("counting rows of extra tables", Side::Sink, count).await?
+                self.asker.ask("counting rows of extra tables", Side::Sink, count).await?
             };
             let rows = |found: Found| {
                 let rows = counted.get(&found.table).copied().unwrap_or(0);
@@ -190,8 +193,8 @@ impl<'a> Look<'a> {
         Ok(condition.and_then(|sql| self.sink.narrowed(&RowFilter::for_all(&sql))))
     }
 
-    async fn delete(&self, found: &Found) -> Worked<()> {
-        let Self { attempt, source, sink, period, .. } = self;
+    async fn delete(&self, attempt: &Attempt, found: &Found) -> Worked<()> {
+        let Self { source, sink, period, .. } = self;
         for name in &found.names {
             let count = || async {
                 match source.count(Tables::One { name }, *period).await {

@@ -5,21 +5,28 @@ use std::sync::Arc;
 
 use tdferry_common::batch::{TagRow, Value};
 use tdferry_common::port::{Rows, Side, Sink};
-use tdferry_common::schema::Stable;
+use tdferry_common::schema::{Column, Stable};
 use tdferry_common::shard::Differing;
 
 use super::Since;
 use super::finding::Findings;
-use crate::lease::{Attempt, Finish, Worked};
+use crate::lease::{Asker, Attempt, Finish, Worked};
 use crate::structure::Layout;
 
 /// Subtables asked for at once: as many as are created with one batch.
-const BATCH: u32 = 2_000;
+pub(super) const BATCH: usize = 2_000;
 
 /// How a subtable of the target differs.
-enum Differs {
+pub(super) enum Differs {
     Missing(TagRow),
-    Tags(TagRow, Vec<String>),
+    Tags(TagRow, Vec<OtherTag>),
+}
+
+/// A tag that both sides have with other values.
+pub(super) struct OtherTag {
+    pub(super) tag: Column,
+    pub(super) source: Value,
+    pub(super) target: Value,
 }
 
 /// Compares the subtables of a group.
@@ -112,12 +119,12 @@ async fn make(
 }
 
 /// The group's stable; `None` of normal tables, which have no tags.
-async fn stable(attempt: &Arc<Attempt>) -> Worked<Option<Stable>> {
-    if attempt.claimed.stable.is_empty() {
+pub(super) async fn stable(asker: &Asker) -> Worked<Option<Stable>> {
+    if asker.looked_at.stable.is_empty() {
         return Ok(None);
     }
-    let (source, sink) = (attempt.source().await?, attempt.sink().await?);
-    match attempt.session.structures.layout(attempt, source.as_ref(), sink.as_ref()).await? {
+    let (source, sink) = (asker.source().await?, asker.sink().await?);
+    match asker.means.structures.layout(asker, source.as_ref(), sink.as_ref()).await? {
         Layout::Stable { stable, .. } => Ok(Some(stable)),
         Layout::Normal(_) => Ok(None),
     }
@@ -125,22 +132,22 @@ async fn stable(attempt: &Arc<Attempt>) -> Worked<Option<Stable>> {
 
 fn batches(attempt: &Attempt) -> impl Iterator<Item = &[String]> {
     let from = attempt.ledger.entry().offset.index;
-    attempt.claimed.names_from(from).chunks(usize::try_from(BATCH).unwrap_or(usize::MAX))
+    attempt.claimed.names_from(from).chunks(BATCH)
 }
 
-async fn differing(
-    attempt: &Attempt,
+pub(super) async fn differing(
+    asker: &Asker,
     source: &dyn Rows,
     target: &dyn Rows,
     stable: &Stable,
     names: &[String],
 ) -> Worked<Vec<Differs>> {
     let (wanted, found) = tokio::join!(
-        attempt.ask("reading the tags of subtables", Side::Source, || source.tags(stable, names)),
-        attempt.ask("reading the target's tags", Side::Sink, || target.tags(stable, names))
+        asker.ask("reading the tags of subtables", Side::Source, || source.tags(stable, names)),
+        asker.ask("reading the target's tags", Side::Sink, || target.tags(stable, names))
     );
     let found: BTreeMap<String, Vec<Value>> = found?.into_iter().map(|row| (row.name, row.tags)).collect();
-    let (mut wanted, mapping) = (wanted?, attempt.mapping());
+    let (mut wanted, mapping) = (wanted?, asker.mapping());
     wanted.retain(|row| mapping.rejects(&stable.name, &row.name).is_none());
     wanted.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(wanted.into_iter().filter_map(|row| held(stable, row, &found)).collect())
@@ -149,9 +156,13 @@ async fn differing(
 fn held(stable: &Stable, row: TagRow, found: &BTreeMap<String, Vec<Value>>) -> Option<Differs> {
     let Some(tags) = found.get(&row.name) else { return Some(Differs::Missing(row)) };
     let pairs = stable.tags.iter().zip(row.tags.iter().zip(tags));
-    let other: Vec<String> =
-        pairs.filter(|(_, (one, other))| !is_same(one, other)).map(|(tag, _)| tag.name.clone()).collect();
+    let unlike = pairs.filter(|(_, (one, other))| !is_same(one, other));
+    let other: Vec<OtherTag> = unlike.map(|(tag, (one, other))| other_tag(tag, one, other)).collect();
     (!other.is_empty()).then_some(Differs::Tags(row, other))
+}
+
+fn other_tag(tag: &Column, source: &Value, target: &Value) -> OtherTag {
+    OtherTag { tag: tag.clone(), source: source.clone(), target: target.clone() }
 }
 
 /// JSON is the same whatever its order and its spaces: the servers write both as they like.
@@ -169,7 +180,10 @@ impl Differs {
     fn in_words(&self) -> String {
         match self {
             Self::Missing(row) => format!("`{}`: the subtable is missing", row.name),
-            Self::Tags(row, tags) => format!("`{}`: other tags ({})", row.name, tags.join(", ")),
+            Self::Tags(row, tags) => {
+                let tags: Vec<_> = tags.iter().map(|other| other.tag.name.as_str()).collect();
+                format!("`{}`: other tags ({})", row.name, tags.join(", "))
+            }
         }
     }
 }

@@ -7,8 +7,10 @@ use tdferry_common::id::ShardId;
 use tdferry_common::options::OptionValue;
 use tdferry_common::shard::{Density, Differing, Extra, Range, Shard, ShardKind, ShardState};
 use tdferry_common::testing::{MemDatabase, Recipe};
+use tdferry_worker::diff::{Difference, What};
 
 use crate::coordinator::Place;
+use crate::diffing::looked;
 use crate::stage::{HISTORY, Stage};
 
 const DENSITIES: [Density; 2] = [Density::Dense, Density::Sparse];
@@ -131,5 +133,28 @@ async fn a_condition_that_the_target_cannot_be_asked_is_refused_before_anything_
         if let ShardState::Failed { reason } = shard.state {
             assert!(reason.contains("option `where`") && reason.contains("another moment"), "{reason}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_are_told_under_the_condition_and_by_the_sources_names() {
+    for density in DENSITIES {
+        let stage = staged().await;
+        let (below, above) = (time(&stage, "d0000", 5), time(&stage, "d0000", 30));
+        stage.sink.change(|sink| {
+            let place = sink.stables["meters"].columns.iter().position(|column| column.name == AT_TARGET);
+            let rows = &mut sink.tables.get_mut("d0000").unwrap().rows;
+            rows.remove(&below);
+            rows.get_mut(&above).unwrap()[place.unwrap()] = Value::Int(77);
+        });
+        let place = stage.place("meters", 0, ShardKind::Verify(density));
+        let told = looked(&stage, place, None).await.unwrap();
+        let [Difference { table, what: What::ChangedRow(at, columns), .. }] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert_eq!((table.as_str(), at.units), ("d0000", above));
+        let changed: Vec<_> =
+            columns.iter().map(|one| (one.column.name.as_str(), &one.source, &one.target)).collect();
+        assert_eq!(changed, [(COLUMN, &30.into(), &77.into())]);
     }
 }

@@ -9,6 +9,7 @@ mod coordinator;
 mod copying;
 mod creating;
 mod cutting;
+mod diffing;
 mod ending;
 mod extra_tables;
 mod faults;
