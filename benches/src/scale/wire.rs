@@ -53,7 +53,8 @@ impl Wire {
 
     /// A lease, if there is one to be had.
     pub(super) async fn claim(&mut self) -> Result<Option<Lease>> {
-        let request = v1::ClaimRequest { session: self.session, worker: self.worker, slots: 1 };
+        let request =
+            v1::ClaimRequest { session: self.session, worker: self.worker, slots: 1, tail_slots: 0 };
         let answer = self.client.claim(request).await?.into_inner();
         ensure!(!answer.session_lost, "the session is gone");
         let Some(claimed) = answer.leases.into_iter().next() else { return Ok(None) };
