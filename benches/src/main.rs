@@ -6,6 +6,7 @@
 
 mod case;
 mod cpu;
+mod follow;
 mod load;
 mod memory;
 mod output;
@@ -76,6 +77,8 @@ enum Verb {
     Rejects(rejects::RejectsArgs),
     /// What comparing by digest costs beside copying
     Verify(verify::VerifyArgs),
+    /// How far the target is behind a source that is written to and followed, and what that costs
+    Follow(follow::FollowArgs),
     /// The plain loop that copies, as the process that is measured
     #[command(hide = true)]
     Loop(plain::PlainArgs),
@@ -112,6 +115,9 @@ async fn run(cli: &Cli) -> Result<()> {
         }
         Some(Verb::Rejects(args)) => {
             rejects::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
+        }
+        Some(Verb::Follow(args)) => {
+            follow::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
         }
         Some(Verb::Scale(args)) => scale::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await,
         None => compare(cli).await,

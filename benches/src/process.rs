@@ -1,5 +1,6 @@
 //! Processes: one that is measured to its end, and servers that live as long as they are held.
 
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::process::Stdio;
 use std::time::Duration;
@@ -105,7 +106,16 @@ impl Server {
 
     /// Starts a process that says nothing to wait for.
     pub(crate) fn silent(command: &mut Command) -> Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        Self::spawn(command.stderr(Stdio::null()))
+    }
+
+    /// The same; what it says goes to a file.
+    pub(crate) fn telling(command: &mut Command, talk: &File) -> Result<Self> {
+        Self::spawn(command.stderr(talk.try_clone()?))
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
         let pid = child.id().context("it ended at once")?;
         Ok(Self { _child: child, pid, address: String::new() })

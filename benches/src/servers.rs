@@ -63,8 +63,12 @@ impl Servers {
 
     /// CPU seconds the servers took so far, where they are ours to look at.
     pub(crate) fn cpu(&self) -> Result<Option<f64>> {
-        let pids = |servers: &[Server; 2]| [servers[0].pid, servers[1].pid];
-        self.standins.as_ref().map(|servers| cpu::seconds(&pids(servers))).transpose()
+        self.pids().map(|pids| cpu::seconds(&pids)).transpose()
+    }
+
+    /// The processes of source and target, where they are ours to look at.
+    pub(crate) fn pids(&self) -> Option<[u32; 2]> {
+        self.standins.as_ref().map(|servers| [servers[0].pid, servers[1].pid])
     }
 }
 

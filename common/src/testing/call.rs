@@ -99,6 +99,8 @@ pub struct Counters {
     pub blocks: u64,
     /// Rows that streams answered.
     pub rows_read: u64,
+    /// Lines of the answers to counts by bucket and by table.
+    pub counted: u64,
     /// Rows written, by table.
     pub written: BTreeMap<String, Written>,
     /// Writes that were refused for good.
@@ -114,6 +116,11 @@ impl Counters {
     /// Rows written that were there before.
     pub fn rows_again(&self) -> u64 {
         self.written.values().map(|written| written.again).sum()
+    }
+
+    /// A count was answered with so many lines.
+    pub(super) fn counted(&mut self, lines: usize) {
+        self.counted = self.counted.saturating_add(u64::try_from(lines).unwrap_or(u64::MAX));
     }
 
     /// How many streams of a method are open.

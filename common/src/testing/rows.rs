@@ -67,9 +67,12 @@ macro_rules! rows {
                 tables: Tables<'_>,
                 period: Period,
             ) -> PortResult<BTreeMap<String, u64>> {
-                self.server
-                    .call(Call::CountEach, |state| state.count_each(tables, period, &self.filter))
-                    .await
+                let count = |state: &mut State| {
+                    let counts = state.count_each(tables, period, &self.filter)?;
+                    state.counters.counted(counts.len());
+                    Ok(counts)
+                };
+                self.server.call(Call::CountEach, count).await
             }
 
             async fn count_buckets(
@@ -78,7 +81,11 @@ macro_rules! rows {
                 period: Period,
                 bucket: i64,
             ) -> PortResult<BTreeMap<i64, u64>> {
-                let count = |state: &mut State| state.count_buckets(tables, period, bucket, &self.filter);
+                let count = |state: &mut State| {
+                    let counts = state.count_buckets(tables, period, bucket, &self.filter)?;
+                    state.counters.counted(counts.len());
+                    Ok(counts)
+                };
                 self.server.call(Call::CountBuckets, count).await
             }
         }

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tdferry_common::batch::Value;
-use tdferry_common::testing::{Call, Event, MemServer};
+use tdferry_common::testing::{Call, Event, MemServer, Recipe};
 use tdferry_common::time::Period;
 use tokio::time::sleep;
 
 use crate::production::{Live, meters, reading};
+use crate::stage::NOW_MILLIS;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -52,6 +53,38 @@ async fn late_rows_are_found_and_counted_and_only_what_differs_is_read() {
             "{period} was read"
         );
     }
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audit_is_answered_with_less_than_a_hundredth_of_the_rows_that_it_proves() {
+    const MINUTES: i64 = 60;
+    let meters = || (0..20).map(|n| format!("d{n:04}"));
+    let mut database = Recipe::meters(48, (20, 0), (0, 0)).make();
+    // sixty buckets of a minute, each with fifty rows of each subtable
+    for (table, row) in meters().flat_map(|table| (0..MINUTES * 50).map(move |row| (table.clone(), row))) {
+        database.put_row(&table, reading(NOW_MILLIS - MINUTES * 60_000 + row * 1_200, 1.0));
+    }
+    let rows = u64::try_from(database.row_count()).unwrap();
+    assert_eq!(rows, 60_000, "a thousand in a bucket");
+    let live = Live::new(database, &[("audit-window", "1h")]).await;
+    let answered = || {
+        let (source, sink) = (live.stage.source.counters(), live.stage.sink.counters());
+        let audits = source.calls(Call::CountBuckets);
+        (source.counted + source.rows_read + sink.counted + sink.rows_read, audits)
+    };
+    let before = answered();
+    for table in ["d0003", "d0017"] {
+        live.write(table, 30 * 60 * SECOND + Duration::from_millis(7));
+    }
+    sleep(350 * SECOND).await;
+    let (answered, audits) = (answered().0 - before.0, answered().1 - before.1);
+    assert!(live.differences().is_empty(), "{:?}", live.differences());
+    assert!((1..=2).contains(&audits), "{audits} audits");
+    assert!(answered >= 60 * 2, "what was counted does not show: {answered}");
+    assert!(answered * 100 < rows, "{answered} lines and rows were answered, of {rows} rows");
+    live.until_committed().await;
+    assert_eq!(live.totals().late, 2);
     live.stop().await;
 }
 
@@ -143,10 +176,7 @@ async fn by_digest_a_row_that_was_changed_is_found_and_by_count_it_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn late_rows_of_normal_tables_are_found_by_table() {
-    let recipe = tdferry_common::testing::Recipe {
-        normal: (3, 10),
-        ..tdferry_common::testing::Recipe::meters(47, (0, 0), (0, 0))
-    };
+    let recipe = Recipe { normal: (3, 10), ..Recipe::meters(47, (0, 0), (0, 0)) };
     let stage = crate::stage::Stage::with_options(recipe.make(), &[("mode", "both")]);
     stage.prepare();
     let live = Live::over(stage, "").await;
