@@ -65,14 +65,8 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
     if progress.rows_verified > 0 {
         line("verified", format!("{} rows of the target read back", count(progress.rows_verified)));
     }
-    if task.tails > 0 {
-        line("lag", lag(task));
-        for tail in task.lags.iter().filter(|tail| tail.behind_seconds > 0.0) {
-            line("behind", tail_line(tail));
-        }
-    }
-    if totals.late > 0 {
-        line("late", format!("{} rows came late, were found and copied", count(totals.late)));
+    for (name, text) in following(task, totals) {
+        line(name, text);
     }
     line("bytes", bytes(precise(totals.bytes)));
     let (done, failed) = (progress.shards_done, progress.shards_failed);
@@ -97,6 +91,20 @@ pub(crate) fn describe(task: &v1::TaskView) -> String {
         line("expired", format!("{} rows were taken by the source's KEEP meanwhile", count(totals.expired)));
     }
     lines.join("\n")
+}
+
+/// What there is to tell of a task that follows its source.
+fn following(task: &v1::TaskView, totals: v1::Totals) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if task.tails > 0 {
+        let behind = task.lags.iter().filter(|tail| tail.behind_seconds > 0.0);
+        lines.push(("lag", lag(task)));
+        lines.extend(behind.map(|tail| ("behind", tail_line(tail))));
+    }
+    if totals.late > 0 {
+        lines.push(("late", format!("{} rows came late, were found and copied", count(totals.late))));
+    }
+    lines
 }
 
 /// How far a task that follows its source is behind it.

@@ -43,7 +43,7 @@ pub(crate) fn candidates(
     may: impl Fn(&StoredShard) -> bool,
 ) -> Vec<Vec<Candidate>> {
     let may = |shard: &StoredShard| Slot::of(shard.shard.kind) == slot && may(shard);
-    mirror.tasks().filter_map(|(name, task)| of_task(mirror, name, task, limit, &may)).collect()
+    mirror.tasks().filter_map(|(name, task)| of_task(mirror, name, task, limit, may)).collect()
 }
 
 fn of_task(

@@ -75,7 +75,7 @@ impl Attempt {
 
     /// Where a tail is to end, as last heard.
     pub(crate) fn ends_at(&self) -> i64 {
-        self.orders.ends_at().unwrap_or(self.shard().period.to)
+        self.orders.ends_at().unwrap_or_else(|| self.shard().period.to)
     }
 }
 

@@ -281,6 +281,7 @@ impl State {
                 lease: Some(held.clone()),
                 directive: directive.into(),
                 cut: Some(v1::CutOrder { children: 1, least_rows: 7 }),
+                ends_at: None,
             }));
         }
         self.heartbeats.push(request);
