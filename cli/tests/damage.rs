@@ -79,29 +79,33 @@ fn damages(db: &str) -> Vec<Damage> {
             &["`d2`: other tags (location)".to_owned()],
             &["other tags d2 location=别处".to_owned()],
         ),
-        // two rows swapped between subtables: each lacks its own and has the other's
-        Damage {
-            leaves_extra: true,
-            ..damage(
-                &[
-                    format!("delete from {db}.s21 where ts = {}", FIRST + day + 21),
-                    format!("delete from {db}.s22 where ts = {}", FIRST + day + 22),
-                    format!("insert into {db}.s21 (ts, v) values ({}, 1)", FIRST + day + 22),
-                    format!("insert into {db}.s22 (ts, v) values ({}, 1)", FIRST + day + 21),
-                ],
-                &[
-                    format!("`s21`: 1 missing at {}, 1 extra at {}", FIRST + day + 21, FIRST + day + 22),
-                    format!("`s22`: 1 missing at {}, 1 extra at {}", FIRST + day + 22, FIRST + day + 21),
-                ],
-                &[
-                    format!("missing s21 {}", FIRST + day + 21),
-                    format!("extra s21 {}", FIRST + day + 22),
-                    format!("missing s22 {}", FIRST + day + 22),
-                    format!("extra s22 {}", FIRST + day + 21),
-                ],
-            )
-        },
+        swapped(db, day),
     ]
+}
+
+/// Two rows swapped between subtables: each lacks its own and has the other's.
+fn swapped(db: &str, day: i64) -> Damage {
+    Damage {
+        leaves_extra: true,
+        ..damage(
+            &[
+                format!("delete from {db}.s21 where ts = {}", FIRST + day + 21),
+                format!("delete from {db}.s22 where ts = {}", FIRST + day + 22),
+                format!("insert into {db}.s21 (ts, v) values ({}, 1)", FIRST + day + 22),
+                format!("insert into {db}.s22 (ts, v) values ({}, 1)", FIRST + day + 21),
+            ],
+            &[
+                format!("`s21`: 1 missing at {}, 1 extra at {}", FIRST + day + 21, FIRST + day + 22),
+                format!("`s22`: 1 missing at {}, 1 extra at {}", FIRST + day + 22, FIRST + day + 21),
+            ],
+            &[
+                format!("missing s21 {}", FIRST + day + 21),
+                format!("extra s21 {}", FIRST + day + 22),
+                format!("missing s22 {}", FIRST + day + 22),
+                format!("extra s22 {}", FIRST + day + 21),
+            ],
+        )
+    }
 }
 
 async fn asked(verb: &str, servers: &Servers, db: &str, state: &Path, more: &[&str]) -> (i32, Json) {

@@ -237,7 +237,8 @@ impl Replay {
         let names: Vec<String> = of_stable.chain(tables).cloned().collect();
         let lost =
             |row: &Row| row.produced && row.is_due() && row.applied.is_none_or(|applied| applied >= began);
-        for table in names.iter().filter(|table| !self.short.contains(*table)) {
+        let whole: Vec<String> = names.into_iter().filter(|table| !self.short.contains(table)).collect();
+        for table in &whole {
             let rows: Vec<(i64, Row)> = self.rows_in(table, *period).map(|(ts, row)| (*ts, *row)).collect();
             if let Some((ts, _)) = rows.iter().find(|(_, row)| lost(row)) {
                 let LeaseKey { shard, epoch, .. } = key;

@@ -46,11 +46,15 @@ async fn one_that_is_written_to_and_one_that_is_not_are_created_and_copied_whole
             live.write("new", Duration::ZERO);
         }
         live.until_same().await;
-        let state = live.stage.coordinator.state();
-        assert_eq!(state.grows.len(), 1);
-        assert_eq!((state.grows[0].names.clone(), state.grows[0].from), (vec!["new".to_owned()], i64::MIN));
-        assert_eq!(grown(&state), 1);
-        drop(state);
+        {
+            let state = live.stage.coordinator.state();
+            assert_eq!(state.grows.len(), 1);
+            assert_eq!(
+                (state.grows[0].names.clone(), state.grows[0].from),
+                (vec!["new".to_owned()], i64::MIN)
+            );
+            assert_eq!(grown(&state), 1);
+        }
         assert_eq!(*created.lock().unwrap(), [0], "it was created before the plan grew");
         live.stop().await;
     }
@@ -95,10 +99,11 @@ async fn a_growth_whose_answer_is_lost_is_done_once() {
     live.add_meter("new");
     backfill(&live, "new", SECOND, 0..30);
     live.until_same().await;
-    let state = live.stage.coordinator.state();
-    assert_eq!((state.grows.len(), grown(&state)), (4, 1));
-    assert!(state.grows.iter().all(|grow| *grow == state.grows[0]), "the same was asked for again");
-    drop(state);
+    {
+        let state = live.stage.coordinator.state();
+        assert_eq!((state.grows.len(), grown(&state)), (4, 1));
+        assert!(state.grows.iter().all(|grow| *grow == state.grows[0]), "the same was asked for again");
+    }
     live.stop().await;
 }
 
@@ -111,10 +116,11 @@ async fn one_that_was_created_and_not_added_is_met_again_by_whoever_follows_next
     live.stage.coordinator.until("a growth is fenced", |state| !state.grows.is_empty()).await;
     assert!(live.stage.sink.held().tables.contains_key("new"));
     live.until_same().await;
-    let state = live.stage.coordinator.state();
-    assert_eq!((state.grows.len(), grown(&state)), (2, 1));
-    assert_ne!(state.grows[0].key, state.grows[1].key);
-    drop(state);
+    {
+        let state = live.stage.coordinator.state();
+        assert_eq!((state.grows.len(), grown(&state)), (2, 1));
+        assert_ne!(state.grows[0].key, state.grows[1].key);
+    }
     live.stop().await;
 }
 
@@ -146,12 +152,13 @@ async fn many_that_come_at_once_are_added_together() {
     }
     live.write("new7", SECOND);
     live.until_same().await;
-    let state = live.stage.coordinator.state();
-    assert!(state.grows.len() <= 2, "{} growths", state.grows.len());
-    let names: std::collections::BTreeSet<&String> =
-        state.grows.iter().flat_map(|grow| &grow.names).collect();
-    assert_eq!(names.len(), 3_000);
-    drop(state);
+    {
+        let state = live.stage.coordinator.state();
+        assert!(state.grows.len() <= 2, "{} growths", state.grows.len());
+        let names: std::collections::BTreeSet<&String> =
+            state.grows.iter().flat_map(|grow| &grow.names).collect();
+        assert_eq!(names.len(), 3_000);
+    }
     live.stop().await;
 }
 

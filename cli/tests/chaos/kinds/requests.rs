@@ -136,7 +136,8 @@ impl Double {
     }
 
     async fn ask_for_leases(&mut self, peer: usize) -> Result<v1::ClaimResponse> {
-        let request = v1::ClaimRequest { session: self.session, worker: self.worker, slots: 1 };
+        let request =
+            v1::ClaimRequest { session: self.session, worker: self.worker, slots: 1, tail_slots: 0 };
         Ok(self.peers[peer].claim(request).await?.into_inner())
     }
 
