@@ -1,6 +1,5 @@
 //! The create shard: the subtables of a group with their tags, in batches, from the offset on.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -11,7 +10,7 @@ use tdferry_common::schema::Stable;
 
 use crate::lease::{Attempt, Ended, Finish, Worked};
 use crate::structure::Layout;
-use crate::tags::Taking;
+use crate::tags::{Holder, without};
 
 /// Subtables in one batch: some 200 KB of DDL with ordinary tags, measured at 29,000 to 45,000 tables a second.
 const BATCH: u32 = 2_000;
@@ -53,12 +52,13 @@ async fn create(
     let range = attempt.shard().range;
     let from = attempt.ledger.entry().offset.index;
     let batches = (from..range.to).step_by(usize::try_from(BATCH).unwrap_or(usize::MAX));
-    let (taking, mapping) = (attempt.session.stable_tags.begin(attempt, stable), attempt.mapping());
+    let taking = attempt.session.stable_tags.begin(attempt, stable, Holder::Source(Arc::clone(source)));
+    let mapping = attempt.mapping();
     let read = |from: u32| {
         let to = from.saturating_add(BATCH).min(range.to);
         let names = attempt.claimed.slice(from, to);
         // boxed: the compiler cannot see through a stream of borrowing futures that it is Send
-        all_tags(attempt, &taking, source, stable, names).map(move |rows| (to, rows)).boxed()
+        taking.of(attempt, stable, names).map(move |rows| (to, rows)).boxed()
     };
     let mut batches = stream::iter(batches.map(read)).buffered(AHEAD);
     let (mut at, mut gone) = (from, Vec::new());
@@ -76,32 +76,6 @@ async fn create(
         attempt.ledger.room().await;
     }
     Ok(gone)
-}
-
-/// The names that no row has.
-fn without(names: &[String], rows: &[TagRow]) -> Vec<String> {
-    if rows.len() >= names.len() {
-        return Vec::new();
-    }
-    let found: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-    names.iter().filter(|name| !found.contains(name.as_str())).cloned().collect()
-}
-
-/// Out of the whole stable's where they are in it, and by name where they are not.
-async fn all_tags(
-    attempt: &Attempt,
-    taking: &Taking,
-    source: &Arc<dyn Source>,
-    stable: &Stable,
-    names: &[String],
-) -> Worked<Vec<TagRow>> {
-    attempt.go_on()?;
-    let mut rows = taking.take(attempt, source, stable, names).await;
-    let rest = without(names, &rows);
-    if !rest.is_empty() {
-        rows.extend(tags(attempt, source.as_ref(), stable, &rest).await?);
-    }
-    Ok(rows)
 }
 
 async fn tags(

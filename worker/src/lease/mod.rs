@@ -103,7 +103,7 @@ async fn attempt(session: &Arc<Session>, claimed: Claimed, orders: Orders, rng: 
 
 async fn perform(attempt: Arc<Attempt>) -> Worked<Finish> {
     let kind = attempt.shard().kind;
-    if kind != ShardKind::Create {
+    if !matches!(kind, ShardKind::Create | ShardKind::VerifyTags) {
         attempt.session.stable_tags.forget(&attempt.claimed.spec);
     }
     match kind {

@@ -1,22 +1,24 @@
-//! Tags of whole stables, each read with one query while its create shards ask for them.
+//! Tags of whole stables of either side, each read with one query while the shards that create or compare its subtables
+//! ask for them.
 //!
 //! It is a shortcut and promises nothing: what it does not bring is asked for by name. What it takes of memory and of
-//! the source's connections is bounded for the whole worker. It knows no target.
+//! connections is bounded for the whole worker.
 
 mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tdferry_common::batch::TagRow;
-use tdferry_common::port::Source;
+use tdferry_common::port::{Rows, Side};
 use tdferry_common::schema::Stable;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::lease::Attempt;
+use crate::lease::{Attempt, Worked};
+pub(crate) use reading::Holder;
 use reading::Reading;
 
 /// A shard of fewer names asks for them: reading a whole stable for a few would not pay.
@@ -42,18 +44,19 @@ struct Shelf {
     kept: Arc<AtomicUsize>,
 }
 
-/// A task as stored, and a stable.
-type Key = (String, String);
+/// A task as stored, a stable, and whose.
+type Key = (String, String, Side);
 
 struct Entry {
-    /// Create shards that are at it.
+    /// Shards that are at it.
     users: watch::Sender<usize>,
     reading: tokio::sync::Mutex<Reading>,
 }
 
-/// A create shard that takes tags, until it is dropped.
+/// A shard that takes tags, until it is dropped.
 pub(crate) struct Taking {
     tags: StableTags,
+    holder: Holder,
     /// `None` where the shard is small.
     entry: Option<Arc<Entry>>,
 }
@@ -66,16 +69,17 @@ impl Default for StableTags {
 }
 
 impl StableTags {
-    /// A create shard begins.
-    pub(crate) fn begin(&self, attempt: &Attempt, stable: &Stable) -> Taking {
+    /// A shard begins.
+    pub(crate) fn begin(&self, attempt: &Attempt, stable: &Stable, holder: Holder) -> Taking {
         let many = attempt.claimed.shard_names().len() >= LEAST_NAMES;
-        let key = || (attempt.claimed.spec.clone(), stable.name.clone());
-        Taking { tags: self.clone(), entry: many.then(|| self.enter(key())) }
+        let key = || (attempt.claimed.spec.clone(), stable.name.clone(), holder.side());
+        let entry = many.then(|| self.enter(key()));
+        Taking { tags: self.clone(), holder, entry }
     }
 
-    /// Lets go of a task's, whose subtables are all created.
+    /// Lets go of a task's, whose subtables are all created or compared.
     pub(crate) fn forget(&self, spec: &str) {
-        self.0.lock().retain(|(of, _), _| of != spec);
+        self.0.lock().retain(|(of, _, _), _| of != spec);
     }
 
     fn enter(&self, key: Key) -> Arc<Entry> {
@@ -111,23 +115,47 @@ impl StableTags {
 }
 
 impl Taking {
-    /// Tags of these subtables as far as reading the stable brings them; each is given away once.
-    pub(crate) async fn take(
+    /// Tags of these subtables: out of the whole stable's where they are in it, by name where they are not.
+    pub(crate) async fn of(
         &self,
         attempt: &Attempt,
-        source: &Arc<dyn Source>,
         stable: &Stable,
         names: &[String],
-    ) -> Vec<TagRow> {
+    ) -> Worked<Vec<TagRow>> {
+        attempt.go_on()?;
+        let mut rows = self.take(attempt, stable, names).await;
+        let rest = without(names, &rows);
+        if !rest.is_empty() {
+            let by_name: &dyn Rows = match &self.holder {
+                Holder::Source(source) => source.as_ref(),
+                Holder::Sink(sink) => sink.as_ref(),
+            };
+            let doing = "reading the tags of subtables";
+            rows.extend(attempt.ask(doing, by_name.side(), || by_name.tags(stable, &rest)).await?);
+        }
+        Ok(rows)
+    }
+
+    /// Tags of these subtables as far as reading the stable brings them; each is given away once.
+    async fn take(&self, attempt: &Attempt, stable: &Stable, names: &[String]) -> Vec<TagRow> {
         let Some(entry) = &self.entry else { return Vec::new() };
         let mut reading = entry.reading.lock().await;
         if !reading.is_begun() {
             let Some(permit) = self.tags.permit() else { return Vec::new() };
-            reading.begin(source, stable, permit);
+            reading.begin(&self.holder, stable, permit);
         }
         let limit = attempt.session.timing.database_request;
-        reading.take(names, limit, || self.tags.is_full()).await
+        reading.take(names, (limit, self.holder.side()), || self.tags.is_full()).await
     }
+}
+
+/// The names that no row has.
+pub(crate) fn without(names: &[String], rows: &[TagRow]) -> Vec<String> {
+    if rows.len() >= names.len() {
+        return Vec::new();
+    }
+    let found: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    names.iter().filter(|name| !found.contains(name.as_str())).cloned().collect()
 }
 
 impl Drop for Taking {
@@ -178,15 +206,18 @@ async fn end_unused(shelf: Weak<Shelf>, key: Key, mut users: watch::Receiver<usi
 #[cfg(test)]
 mod tests {
     use tdferry_common::batch::Value;
+    use tdferry_common::testing::{MemDatabase, MemServer, MemSource};
 
     use super::*;
 
     fn key(stable: &str) -> Key {
-        ("t".into(), stable.into())
+        ("t".into(), stable.into(), Side::Source)
     }
 
     fn taking(tags: &StableTags, stable: &str) -> Taking {
-        Taking { tags: tags.clone(), entry: Some(tags.enter(key(stable))) }
+        let server = MemServer::source(MemDatabase::default());
+        let holder = Holder::Source(Arc::new(MemSource::new(server)));
+        Taking { tags: tags.clone(), holder, entry: Some(tags.enter(key(stable))) }
     }
 
     fn keep(taking: &Taking, bytes: usize) {

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use tdferry_common::batch::{TagRow, Value};
-use tdferry_common::port::{PortResult, Side, Source};
+use tdferry_common::port::{PortResult, Side, Sink, Source};
 use tdferry_common::schema::Stable;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -15,8 +16,31 @@ use crate::lease::within;
 
 /// What a row takes besides its texts and tags: a name, a list, and their place in a map.
 const ROW_BYTES: usize = 64;
-/// Pages on their way from the source: one read while one is sorted in.
+/// Pages on their way from a database: one read while one is sorted in.
 const PAGES_AHEAD: usize = 1;
+
+/// Whose tags.
+#[derive(Clone)]
+pub(crate) enum Holder {
+    Source(Arc<dyn Source>),
+    Sink(Arc<dyn Sink>),
+}
+
+impl Holder {
+    pub(super) const fn side(&self) -> Side {
+        match self {
+            Self::Source(_) => Side::Source,
+            Self::Sink(_) => Side::Sink,
+        }
+    }
+
+    fn all_tags<'a>(&'a self, stable: &'a Stable) -> BoxStream<'a, PortResult<Vec<TagRow>>> {
+        match self {
+            Self::Source(source) => source.all_tags(stable),
+            Self::Sink(sink) => sink.all_tags(stable),
+        }
+    }
+}
 
 type Pages = mpsc::Receiver<PortResult<Vec<TagRow>>>;
 
@@ -42,16 +66,16 @@ impl Reading {
     }
 
     /// The permit goes back when the query has ended.
-    pub(super) fn begin(&mut self, source: &Arc<dyn Source>, stable: &Stable, permit: OwnedSemaphorePermit) {
+    pub(super) fn begin(&mut self, holder: &Holder, stable: &Stable, permit: OwnedSemaphorePermit) {
         self.begun = true;
-        self.pages = Some(read(Arc::clone(source), stable.clone(), permit));
+        self.pages = Some(read(holder.clone(), stable.clone(), permit));
     }
 
     /// Reads on until all names are found, or as much as may be is kept for others.
     pub(super) async fn take(
         &mut self,
         names: &[String],
-        limit: Duration,
+        (limit, side): (Duration, Side),
         is_full: impl Fn() -> bool,
     ) -> Vec<TagRow> {
         let mut found = Vec::with_capacity(names.len());
@@ -64,7 +88,7 @@ impl Reading {
                 }
                 None => true,
             });
-            if wanted.is_empty() || is_full() || !self.read_on(limit).await {
+            if wanted.is_empty() || is_full() || !self.read_on(limit, side).await {
                 return found;
             }
         }
@@ -89,11 +113,11 @@ impl Reading {
         Some(row)
     }
 
-    /// Reads a page; `false` where there is none. A source that fails is waited for by whoever asks by name.
-    async fn read_on(&mut self, limit: Duration) -> bool {
+    /// Reads a page; `false` where there is none. A database that fails is waited for by whoever asks by name.
+    async fn read_on(&mut self, limit: Duration, side: Side) -> bool {
         let Some(pages) = &mut self.pages else { return false };
         let page = async { pages.recv().await.transpose() };
-        match within(limit, 0, Side::Source, page).await {
+        match within(limit, 0, side, page).await {
             Ok(Some(page)) => {
                 page.into_iter().for_each(|row| self.keep(row));
                 true
@@ -119,11 +143,11 @@ impl Drop for Reading {
 }
 
 /// Reads ahead of whoever takes, until nobody can any more.
-fn read(source: Arc<dyn Source>, stable: Stable, permit: OwnedSemaphorePermit) -> Pages {
+fn read(holder: Holder, stable: Stable, permit: OwnedSemaphorePermit) -> Pages {
     let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
     tokio::spawn(async move {
         let _permit = permit;
-        let mut pages = source.all_tags(&stable);
+        let mut pages = holder.all_tags(&stable);
         loop {
             let page = tokio::select! {
                 biased;

@@ -12,6 +12,7 @@ use super::Since;
 use super::finding::Findings;
 use crate::lease::{Asker, Attempt, Finish, Worked};
 use crate::structure::Layout;
+use crate::tags::Holder;
 
 /// Subtables asked for at once: as many as are created with one batch.
 pub(super) const BATCH: usize = 2_000;
@@ -34,9 +35,12 @@ pub(crate) async fn run(attempt: &Arc<Attempt>) -> Worked<Finish> {
     let (source, sink) = (attempt.source().await?, attempt.sink().await?);
     let mut findings = Findings::default();
     if let Some(stable) = stable(attempt).await? {
+        let begin = |holder| attempt.session.stable_tags.begin(attempt, &stable, holder);
+        let (wanted, there) = (begin(Holder::Source(source)), begin(Holder::Sink(sink)));
         for names in batches(attempt) {
-            attempt.go_on()?;
-            let found = differing(attempt, source.as_ref(), sink.as_ref(), &stable, names).await?;
+            let (wanted, there) =
+                tokio::join!(wanted.of(attempt, &stable, names), there.of(attempt, &stable, names));
+            let found = unlike(attempt, &stable, wanted?, there?);
             let tables = u64::try_from(found.len()).unwrap_or(u64::MAX);
             found.into_iter().for_each(|differs| findings.tell(differs.in_words()));
             let seen = u64::try_from(names.len()).unwrap_or(u64::MAX);
@@ -146,11 +150,16 @@ pub(super) async fn differing(
         asker.ask("reading the tags of subtables", Side::Source, || source.tags(stable, names)),
         asker.ask("reading the target's tags", Side::Sink, || target.tags(stable, names))
     );
-    let found: BTreeMap<String, Vec<Value>> = found?.into_iter().map(|row| (row.name, row.tags)).collect();
-    let (mut wanted, mapping) = (wanted?, asker.mapping());
+    Ok(unlike(asker, stable, wanted?, found?))
+}
+
+/// The source's subtables that the target has with other tags, or not at all.
+fn unlike(asker: &Asker, stable: &Stable, mut wanted: Vec<TagRow>, found: Vec<TagRow>) -> Vec<Differs> {
+    let found: BTreeMap<String, Vec<Value>> = found.into_iter().map(|row| (row.name, row.tags)).collect();
+    let mapping = asker.mapping();
     wanted.retain(|row| mapping.rejects(&stable.name, &row.name).is_none());
     wanted.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(wanted.into_iter().filter_map(|row| held(stable, row, &found)).collect())
+    wanted.into_iter().filter_map(|row| held(stable, row, &found)).collect()
 }
 
 fn held(stable: &Stable, row: TagRow, found: &BTreeMap<String, Vec<Value>>) -> Option<Differs> {
