@@ -20,8 +20,8 @@ use crate::hosts::{Failure, clock};
 use crate::log::Entry;
 use crate::world::World;
 
-/// How many seeds have production that goes on.
-const SHARE: f64 = 0.3;
+/// Names the share of seeds whose production goes on; none without it.
+const SHARE: &str = "TDFERRY_SIM_LIVE";
 /// As the task is told: rows that are no more out of order than this are read in time.
 pub(crate) const EXCURSION_MILLIS: i64 = 500;
 /// What comes later is found by counting this far back: further than the latest row is when the last faults are over.
@@ -53,7 +53,8 @@ impl Mode {
 /// Whether a seed's source goes on being written to. Drawn apart: the other seeds go the way they went before.
 pub(crate) fn draw(seed: u64) -> Option<Mode> {
     let mut rng = generator(seed, "mode");
-    rng.random_bool(SHARE).then(|| if rng.random_bool(0.75) { Mode::Both } else { Mode::Realtime })
+    let share = std::env::var(SHARE).ok().and_then(|share| share.parse().ok()).unwrap_or(0.0);
+    rng.random_bool(share).then(|| if rng.random_bool(0.75) { Mode::Both } else { Mode::Realtime })
 }
 
 fn generator(seed: u64, what: &str) -> SmallRng {

@@ -99,6 +99,11 @@ impl World {
             ..Recipe::small(rng.random())
         };
         let live = live::draw(seed);
+        // a short history, so that faults are left for what follows it
+        let recipe = match live {
+            Some(_) => Recipe { dense: (3, 60), sparse: (12, 3), ..recipe },
+            None => recipe,
+        };
         let (source, sink) = (MemServer::source(recipe.make()), MemServer::sink());
         source.limit(|limits| limits.block_rows = BLOCK_ROWS);
         let sees = log.clone();
@@ -202,6 +207,8 @@ fn spec(rng: &mut StdRng, live: Option<Mode>) -> String {
     options.insert("verify".to_owned(), text(verify[rng.random_range(0..verify.len())]));
     if let Some(mode) = live {
         options.insert("mode".to_owned(), text(mode.word()));
+        // production writes now, a week after the history: short periods would be thousands of shards
+        options.insert("unit".to_owned(), text("2d"));
         options.insert("audit-window".to_owned(), text(live::AUDIT_WINDOW));
         options.insert("schema-polling-interval".to_owned(), text("2s"));
     }

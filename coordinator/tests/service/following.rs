@@ -42,7 +42,7 @@ async fn tail_of(worker: &Fake, stable: &str) -> ClaimedLease {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_copied_is_verified_and_then_followed_for_ever() {
-    for (verify, verifies) in [("off", false), ("count", true)] {
+    for (verify, verifies) in [("none", false), ("count", true)] {
         let (_world, _coordinator, mut admin, mut worker, order) =
             live(&[("mode", "both"), ("verify", verify)]).await;
         assert!(order.iter().any(|id| id.starts_with("copy-")));
@@ -74,7 +74,7 @@ async fn only_the_structure_is_followed_by_nothing() {
 #[tokio::test(start_paused = true)]
 async fn tails_are_claimed_into_slots_of_their_own_and_not_before_all_is_copied() {
     let (_world, coordinator, mut admin) = World::alone().await;
-    create(&mut admin, "t", &[("mode", "both"), ("verify", "off")]).await;
+    create(&mut admin, "t", &[("mode", "both"), ("verify", "none")]).await;
     let mut worker = Fake::register(&coordinator, 1).await;
     worker.work_until(&admin, "t", "copying").await;
     let leases = claimed(&worker, 1, 64).await;
@@ -120,7 +120,8 @@ async fn a_tail_that_fails_shows_and_comes_back_by_a_retry_while_the_others_go_o
 
 #[tokio::test(start_paused = true)]
 async fn what_a_tail_finds_is_in_the_plan_once_and_is_copied_while_the_others_are_followed() {
-    let (_world, _coordinator, mut admin, mut worker, _) = live(&[("mode", "both"), ("verify", "off")]).await;
+    let (_world, _coordinator, mut admin, mut worker, _) =
+        live(&[("mode", "both"), ("verify", "none")]).await;
     let tail = tail_of(&worker, "meters").await;
     let before = get(&mut admin, "t").await.progress.unwrap().shards;
     let offset = v1::Offset { index: 0, next: T0 + 5_000 };
