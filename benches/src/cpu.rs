@@ -1,4 +1,4 @@
-//! What /proc says of a process: CPU seconds, peak memory, whether it has ended.
+//! What /proc says of a process: CPU seconds, memory, sockets, whether it has ended.
 
 use anyhow::{Context, Result};
 
@@ -27,10 +27,31 @@ pub(crate) fn seconds(pids: &[u32]) -> Result<f64> {
 
 /// The most memory a process ever had resident (VmHWM), in KiB.
 pub(crate) fn peak_kib(pid: u32) -> Result<u64> {
+    kib(pid, "VmHWM:")
+}
+
+/// The memory a process has resident (VmRSS), in KiB.
+pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
+    kib(pid, "VmRSS:")
+}
+
+/// Sockets a process has open.
+pub(crate) fn sockets(pid: u32) -> Result<u64> {
+    let mut open = 0;
+    for file in std::fs::read_dir(format!("/proc/{pid}/fd")).context("reading /proc")? {
+        // it may be closed by now
+        let is_socket = std::fs::read_link(file?.path())
+            .is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
+        open += u64::from(is_socket);
+    }
+    Ok(open)
+}
+
+fn kib(pid: u32, name: &str) -> Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading /proc")?;
-    let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
-    number.with_context(|| format!("/proc/{pid}/status has no VmHWM"))
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.with_context(|| format!("/proc/{pid}/status has no {name}"))
 }
 
 fn parse(text: &str) -> Option<Stat> {

@@ -7,6 +7,7 @@
 mod case;
 mod cpu;
 mod follow;
+mod idle;
 mod load;
 mod memory;
 mod output;
@@ -17,6 +18,7 @@ mod report;
 mod rounds;
 mod scale;
 mod servers;
+mod soak;
 mod task;
 mod tdferry;
 mod throughput;
@@ -79,6 +81,10 @@ enum Verb {
     Verify(verify::VerifyArgs),
     /// How far the target is behind a source that is written to and followed, and what that costs
     Follow(follow::FollowArgs),
+    /// What following asks of a source with 100,000 subtables that are silent
+    Idle(idle::IdleArgs),
+    /// Whether memory, store and connections stay as they are while a source is followed for long
+    Soak(soak::SoakArgs),
     /// The plain loop that copies, as the process that is measured
     #[command(hide = true)]
     Loop(plain::PlainArgs),
@@ -119,6 +125,8 @@ async fn run(cli: &Cli) -> Result<()> {
         Some(Verb::Follow(args)) => {
             follow::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await
         }
+        Some(Verb::Idle(args)) => idle::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await,
+        Some(Verb::Soak(args)) => soak::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await,
         Some(Verb::Scale(args)) => scale::run(args, &Tdferry::find(cli.tdferry.as_deref())?, cli.json).await,
         None => compare(cli).await,
     }

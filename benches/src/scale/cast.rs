@@ -53,8 +53,12 @@ impl Cast {
 
     /// CPU seconds so far of the coordinators, and of etcd.
     pub(crate) fn cpu(&self) -> Result<[f64; 2]> {
-        let coordinators: Vec<_> = self.coordinators.iter().map(|one| one.pid).collect();
-        Ok([cpu::seconds(&coordinators)?, cpu::seconds(&[self.etcd.pid()])?])
+        Ok([cpu::seconds(&self.pids())?, cpu::seconds(&[self.etcd.pid()])?])
+    }
+
+    /// The coordinators' processes.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.coordinators.iter().map(|one| one.pid).collect()
     }
 
     /// The most memory that any coordinator ever had, in MiB.
@@ -64,7 +68,7 @@ impl Cast {
     }
 
     /// Bytes in use in etcd's database, as etcd tells them.
-    pub(super) async fn etcd_bytes(&self) -> Result<u64> {
+    pub(crate) async fn etcd_bytes(&self) -> Result<u64> {
         const NAME: &str = "etcd_mvcc_db_total_size_in_use_in_bytes ";
         let address = self.etcd.endpoint().trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await?;
