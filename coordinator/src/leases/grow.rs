@@ -81,7 +81,7 @@ fn copied(stable: &str, asked: &GrowAsked, shards: &[StoredShard]) -> Result<Vec
         packed(stable, names)
             .map(|(packed, range)| (id, packed, vec![copy(id, Density::Sparse, range, period)]))
     };
-    chunks(&asked.names).into_iter().zip(next_ids(shards)).map(grown).collect()
+    packs(&asked.names).into_iter().zip(next_ids(shards)).map(grown).collect()
 }
 
 /// What the database's tail found: a stable gets a tail, which meets its subtables itself; normal tables one that
@@ -105,7 +105,7 @@ fn followed(
         let (packed, range) = packed(stable, names)?;
         Ok((id, packed, vec![planner::tail(id, range, from), copy(id, Density::Dense, range, period)]))
     };
-    chunks(&asked.names).into_iter().zip(ids).map(grown).collect()
+    packs(&asked.names).into_iter().zip(ids).map(grown).collect()
 }
 
 /// Numbers of groups behind those that are there.
@@ -124,8 +124,8 @@ fn copy(id: GroupId, density: Density, range: Range, period: Period) -> Shard {
     Shard::planned(ShardId::copy(id, 0), ShardKind::Copy(density), Some(id), range, period)
 }
 
-fn chunks(mut names: &[String]) -> Vec<&[String]> {
-    let mut chunks = Vec::new();
+fn packs(mut names: &[String]) -> Vec<&[String]> {
+    let mut packs = Vec::new();
     while !names.is_empty() {
         let mut bytes = 0;
         let fits = |name: &&String| {
@@ -133,11 +133,11 @@ fn chunks(mut names: &[String]) -> Vec<&[String]> {
             bytes <= GROUP_BYTES
         };
         let fitting = names.iter().take(GROUP_NAMES).take_while(fits).count().max(1);
-        let (chunk, rest) = names.split_at(fitting);
-        chunks.push(chunk);
+        let (pack, rest) = names.split_at(fitting);
+        packs.push(pack);
         names = rest;
     }
-    chunks
+    packs
 }
 
 /// What the plan has, as a tail is told: the names of one group of its stable.

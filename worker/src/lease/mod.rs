@@ -6,6 +6,7 @@ mod claimed;
 mod commit;
 mod ended;
 mod ledger;
+mod planned;
 
 use std::pin::pin;
 use std::sync::Arc;

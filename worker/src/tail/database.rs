@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 
 use tdferry_common::options::{Mode, SchemaMode};
 use tdferry_common::port::{Side, Sink, Source};
-use tdferry_proto::v1;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::SourceClock;
-use crate::lease::{Attempt, Ended, Finish, Growth, Worked};
+use crate::lease::{Attempt, Finish, Growth, Worked};
 use crate::period;
 use crate::schema;
 use crate::selection::Selection;
@@ -64,12 +63,10 @@ pub(super) async fn run(attempt: &Attempt) -> Worked<Finish> {
 
 impl Followed {
     async fn of_plan(attempt: &Attempt) -> Worked<Self> {
-        let request = v1::NamesRequest { key: Some(attempt.claimed.lease.key.clone().into()), after: None };
-        let answer = attempt.session.client.names(request).await;
-        let answer = answer.map_err(|error| Ended::at_coordinator(&error))?;
+        let planned = attempt.planned(None).await?;
         Ok(Self {
-            stables: answer.stables.into_iter().collect(),
-            tables: answer.names.into_iter().collect(),
+            stables: planned.stables.into_iter().collect(),
+            tables: planned.names.into_iter().collect(),
             told: BTreeSet::new(),
         })
     }

@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use tdferry_proto::v1;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::lease::{Attempt, Ended, Worked};
+use crate::lease::{Attempt, Worked};
 
 /// What is known of a subtable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +32,9 @@ impl Known {
         }
         let mut after = None;
         loop {
-            let key = Some(attempt.claimed.lease.key.clone().into());
-            let answer = attempt.session.client.names(v1::NamesRequest { key, after }).await;
-            let answer = answer.map_err(|error| Ended::at_coordinator(&error))?;
-            answer.names.iter().for_each(|name| known.set(name, Is::Planned));
-            after = answer.group;
+            let planned = attempt.planned(after).await?;
+            planned.names.iter().for_each(|name| known.set(name, Is::Planned));
+            after = planned.group;
             if after.is_none() {
                 return Ok(known);
             }
