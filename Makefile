@@ -34,6 +34,8 @@ bench: setup ## side by side with a plain loop, as ratios in one run
 	cargo run --release --quiet --bin tdferry-bench
 	cargo run --release --quiet --bin tdferry-bench verify
 	cargo run --release --quiet --bin tdferry-bench rejects
+	cargo run --release --quiet --bin tdferry-bench follow
+	cargo run --release --quiet --bin tdferry-bench idle
 
 setup:
 	@deploy/setup

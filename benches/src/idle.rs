@@ -67,7 +67,7 @@ pub(crate) async fn run(args: &IdleArgs, tdferry: &Tdferry, json: bool) -> Resul
     let [from, to] = [&source, &target].map(|server| server.dsn().replace("ws://", "taos+ws://"));
     let folder = tempfile::tempdir()?;
     let from = format!("{from}/power");
-    let words = ["run", "--mode", "realtime", "--schema", "none", "--json", "--from", &from, "--to", &to];
+    let words = ["run", "--mode", "realtime", "--json", "--from", &from, "--to", &to];
     let follower = Server::silent(tdferry.command(words).arg("--state").arg(folder.path()))?;
     let look = async |polls: u64| -> Result<Look> {
         let come = async {
