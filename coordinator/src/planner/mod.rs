@@ -209,6 +209,10 @@ impl Planner {
         let rows = if self.asked.copies() { members.iter().map(|member| member.rows).sum() } else { 0 };
         self.found.rows += rows;
         self.found.bytes += rows.saturating_mul(u64::from(self.group.stable.row_bytes));
+        if shards.is_empty() && self.live.is_some() {
+            // nobody would find it again: its tail meets these subtables itself
+            return None;
+        }
         let names = members.into_iter().map(|member| member.name).collect();
         Some(PlannedGroup { id, stable: self.group.stable.name.clone(), names, shards })
     }

@@ -320,6 +320,17 @@ fn a_unit_is_counted_in_the_precision_of_the_source() {
 }
 
 #[test]
+fn no_group_is_stored_that_no_shard_leads_to() {
+    let asked = Asked { schema: SchemaMode::None, ..asked_for(Mode::Realtime) };
+    let plan = plan(asked, TO_T0, vec![even("m", 3, 10)]);
+    assert_eq!(
+        plan.groups.iter().map(|group| group.names.len()).collect::<Vec<_>>(),
+        [0],
+        "the tail's alone"
+    );
+}
+
+#[test]
 fn what_is_followed_has_a_tail_for_each_stable_and_for_each_group_of_normal_tables() {
     let catalog = || {
         vec![

@@ -17,7 +17,7 @@ const KEPT_SINCE: u8 = 3;
 const TOLD_APART_SINCE: u8 = 4;
 const TAILS_SINCE: u8 = 5;
 /// Two reasons of this length and the fixed fields stay below 1.2 KB, so that a hundred thousand shards fit etcd.
-pub(super) const MAX_REASON: u16 = 450;
+pub(super) const MAX_REASON: u16 = 440;
 
 /// The record of a shard. Reasons are cut to `MAX_REASON` bytes.
 pub(crate) fn encode_shard(shard: &Shard) -> Vec<u8> {

@@ -42,7 +42,7 @@ async fn tail_of(worker: &Fake, stable: &str) -> ClaimedLease {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_copied_is_verified_and_then_followed_for_ever() {
-    for (verify, verifies) in [("none", false), ("count", true)] {
+    for (verify, verifies) in [("count", false), ("digest", true)] {
         let (_world, _coordinator, mut admin, mut worker, order) =
             live(&[("mode", "both"), ("verify", verify)]).await;
         assert!(order.iter().any(|id| id.starts_with("copy-")));
@@ -51,7 +51,7 @@ async fn what_is_copied_is_verified_and_then_followed_for_ever() {
         sleep(LONG).await;
         worker.beat(&[]).await;
         let task = get(&mut admin, "t").await;
-        assert_eq!((task.state.as_str(), task.phase.as_str(), task.terminal), ("live", "live", false));
+        assert_eq!((task.phase.as_str(), task.terminal), ("live", false));
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a tail looks at besides rows, each at its own pace: new subtables, the source's clock, its newest row.
 
+use std::time::Duration;
+
 use tdferry_common::port::{PortError, PortResult, Side, Tables};
 use tokio::time::Instant;
 
@@ -25,12 +27,17 @@ impl Looks {
     }
 }
 
+/// Between two questions for the clock and the newest row: an idle source should hardly be asked.
+pub(super) fn pace(attempt: &Attempt) -> Duration {
+    attempt.session.timing.heartbeat.max(attempt.spec.options.schema_polling_interval)
+}
+
 impl Tail {
     /// Looks at whatever is due.
     pub(super) async fn look(&mut self) -> Worked<()> {
         let now = Instant::now();
         if now >= self.looks.clock {
-            self.looks.clock = now + self.attempt.session.timing.heartbeat;
+            self.looks.clock = now + pace(&self.attempt);
             self.clock.set(&self.attempt, self.source.as_ref()).await?;
             self.clock.tell_skew();
             self.newest().await?;
