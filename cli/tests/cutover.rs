@@ -8,31 +8,13 @@
 
 mod support;
 
-use std::time::Duration;
-
+use support::live::{self, PATIENCE, until_state, worker};
 use support::load;
-use support::process::{answer, kill, started, tdferry};
-use support::servers::{Servers, task_file};
+use support::process::{answer, kill, tdferry};
+use support::servers::Servers;
 use tdferry_common::clock::wall_now;
 use tdferry_standin::MetersSeed;
-use tokio::time::{sleep, timeout};
-
-/// Far longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-async fn until_state(coordinator: &str, wanted: &str) {
-    let looked = timeout(PATIENCE, async {
-        loop {
-            let told = answer(&["task", "show", "move-power", "--json", "--coordinator", coordinator]).await;
-            if told.json()["state"] == wanted {
-                return;
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    });
-    looked.await.unwrap_or_else(|_| panic!("the task never is {wanted}"));
-}
+use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_is_cut_over_by_its_commands_and_can_follow_on_until_then() {
@@ -40,23 +22,13 @@ async fn a_task_is_cut_over_by_its_commands_and_can_follow_on_until_then() {
     let history = MetersSeed { database: "power".into(), ..MetersSeed::new(4, 500) };
     servers.source_standin().seed_meters(&history).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (store, file) = (folder.path().join("state"), folder.path().join("task.toml"));
-    let options = "[options]\nmode = \"both\"\naudit-window = \"1h\"\n";
-    std::fs::write(&file, task_file("move-power", &servers, "power") + options).unwrap();
-    let (store, file) = (store.to_str().unwrap(), file.to_str().unwrap());
-    let args = ["coordinator", "--listen", "127.0.0.1:0", "--store", store, "--heartbeat", "500ms"];
-    let (coordinator, line) = started(&args, "listening on").await;
-    let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
-    let address = format!("http://{}", address.trim_end_matches(','));
+    let (coordinator, address) = live::coordinator(folder.path(), &servers, "audit-window = \"1h\"\n").await;
     let ask = async |words: &[&str]| answer(&[words, &["--coordinator", &address]].concat()).await;
-    assert_eq!(ask(&["task", "create", "-f", file]).await.code, 0);
     let told = ask(&["cutover", "move-power"]).await;
     assert_eq!(told.code, 1, "{}", told.stderr);
     assert!(told.stderr.contains("no-go") && told.stderr.contains("\u{2717} live"), "{}", told.stderr);
 
-    let mut worker = tdferry(&["worker", "--coordinator", &address, "--slots", "2"]);
-    worker.env("TDFERRY_TEST_PASSWORD", "taosdata").stderr(std::process::Stdio::null());
-    let worker = worker.spawn().unwrap();
+    let worker = worker(&address);
     until_state(&address, "live").await;
     let source = servers.ask_source();
     let (now, late) = (wall_now(), wall_now() - 60_000);

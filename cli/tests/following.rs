@@ -11,28 +11,19 @@ mod support;
 
 use std::time::Duration;
 
+use support::live::{self, LOOK_EVERY, PATIENCE, until_state, worker};
 use support::load;
-use support::process::{answer, kill, started, tdferry};
-use support::servers::{Servers, task_file};
+use support::process::kill;
+use support::servers::Servers;
 use tdferry_common::clock::wall_now;
 use tdferry_common::tdengine::Reader;
 use tdferry_standin::MetersSeed;
-use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// Far longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PACE: Duration = Duration::from_millis(40);
 /// Rows between one new subtable and the next.
 const ROWS_A_TABLE: usize = 25;
-
-fn worker(coordinator: &str) -> Child {
-    let mut command = tdferry(&["worker", "--coordinator", coordinator, "--slots", "2"]);
-    command.env("TDFERRY_TEST_PASSWORD", "taosdata").stderr(std::process::Stdio::null());
-    command.spawn().unwrap()
-}
 
 /// Writes a row after the other, and now and then a new subtable with rows from before, until it is told to stop.
 async fn produce(source: Reader, stop: watch::Receiver<bool>) -> usize {
@@ -52,19 +43,6 @@ async fn produce(source: Reader, stop: watch::Receiver<bool>) -> usize {
         sleep(PACE).await;
     }
     rows
-}
-
-async fn until_state(coordinator: &str, wanted: &str) {
-    let looked = timeout(PATIENCE, async {
-        loop {
-            let told = answer(&["task", "show", "move-power", "--json", "--coordinator", coordinator]).await;
-            if told.json()["state"] == wanted {
-                return;
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    });
-    looked.await.unwrap_or_else(|_| panic!("the task never is {wanted}"));
 }
 
 async fn until_equal(servers: &Servers) -> u64 {
@@ -91,25 +69,8 @@ async fn what_is_written_while_workers_are_killed_is_all_at_the_target() {
     let history = MetersSeed { database: "power".into(), ..MetersSeed::new(4, 500) };
     servers.source_standin().seed_meters(&history).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let store = folder.path().join("state");
-    let file = folder.path().join("task.toml");
-    let options = "[options]\nmode = \"both\"\nschema-polling-interval = \"1s\"\naudit-window = \"off\"\n";
-    std::fs::write(&file, task_file("move-power", &servers, "power") + options).unwrap();
-    let args = [
-        "coordinator",
-        "--listen",
-        "127.0.0.1:0",
-        "--store",
-        store.to_str().unwrap(),
-        "--heartbeat",
-        "500ms",
-    ];
-    let (coordinator, line) = started(&args, "listening on").await;
-    let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
-    let address = format!("http://{}", address.trim_end_matches(','));
-    let file = file.to_str().unwrap();
-    let created = answer(&["task", "create", "-f", file, "--coordinator", &address]).await;
-    assert_eq!(created.code, 0, "{}", created.stderr);
+    let options = "schema-polling-interval = \"1s\"\naudit-window = \"off\"\n";
+    let (coordinator, address) = live::coordinator(folder.path(), &servers, options).await;
     let mut workers = vec![worker(&address), worker(&address)];
     until_state(&address, "live").await;
     let (stop, stopped) = watch::channel(false);

@@ -1,6 +1,6 @@
 //! The period that a task's options ask for, in the units of a database. Pure.
 
-use tdferry_common::options::Options;
+use tdferry_common::options::{Mode, Options};
 use tdferry_common::task::Cutoff;
 use tdferry_common::time::{Period, Precision};
 
@@ -9,6 +9,11 @@ pub(crate) fn asked(options: &Options, precision: Precision) -> Period {
     let from = options.start.map_or(i64::MIN, |at| units(at.as_nanosecond(), precision));
     let to = options.end.map_or(i64::MAX, |at| units(at.as_nanosecond(), precision));
     Period { from, to: to.max(from) }
+}
+
+/// From where on rows belong to a task whose tails begin at this moment.
+pub(crate) fn taken_from(options: &Options, precision: Precision, tails: i64) -> i64 {
+    if options.mode == Mode::Realtime { tails } else { asked(options, precision).from }
 }
 
 /// What the task's start and end leave of the time before T0.

@@ -45,7 +45,12 @@ pub(crate) async fn grow(core: &Core, asked: GrowAsked) -> Result<Committed, Sto
             return Ok(Committed::Fenced);
         };
         let groups = match &asked.stable {
-            Some(stable) => followed(stable, &asked, tail, &shards)?,
+            Some(stable) => {
+                // a task that is being cut over follows nothing beyond its mark
+                let mark = task.state.value.planned().and_then(|planned| planned.mark);
+                let period = Period { from: tail.shard.period.from, to: mark.unwrap_or(i64::MAX) };
+                followed(stable, &asked, period, &shards)?
+            }
             None => {
                 let Some(stable) = stable_of(core, tail).await? else { return Ok(Committed::Fenced) };
                 copied(&stable, &asked, &shards)?
@@ -54,7 +59,7 @@ pub(crate) async fn grow(core: &Core, asked: GrowAsked) -> Result<Committed, Sto
         if groups.is_empty() {
             return commit(core, Asked { key: key.clone(), fence, checkpoint, outcome: None }).await;
         }
-        let grow = Grow { key, plan, fence, checkpoint, groups };
+        let grow = Grow { key, plan, state: &task.state, fence, checkpoint, groups };
         if let Some(committed) = core.store.grow(&grow).await? {
             if committed == Committed::Done {
                 let (task, shard, groups) = (&key.task, &key.shard, grow.groups.len());
@@ -89,21 +94,20 @@ fn copied(stable: &str, asked: &GrowAsked, shards: &[StoredShard]) -> Result<Vec
 fn followed(
     stable: &str,
     asked: &GrowAsked,
-    tail: &StoredShard,
+    live: Period,
     shards: &[StoredShard],
 ) -> Result<Vec<Grown>, StoreError> {
-    let from = tail.shard.period.from;
     let mut ids = next_ids(shards);
     if !stable.is_empty() {
         let grown = |id| {
-            packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, from)]))
+            packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, live)]))
         };
         return ids.next().map(grown).into_iter().collect();
     }
-    let period = Period { from: asked.from.min(from), to: from };
+    let period = Period { from: asked.from.min(live.from), to: live.from };
     let grown = |(names, id)| {
         let (packed, range) = packed(stable, names)?;
-        Ok((id, packed, vec![planner::tail(id, range, from), copy(id, Density::Dense, range, period)]))
+        Ok((id, packed, vec![planner::tail(id, range, live), copy(id, Density::Dense, range, period)]))
     };
     packs(&asked.names).into_iter().zip(ids).map(grown).collect()
 }

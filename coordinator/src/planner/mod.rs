@@ -142,8 +142,8 @@ impl Planner {
     pub(crate) fn first_shards(&mut self) -> Vec<Shard> {
         let schema = Shard::planned(ShardId::schema(), ShardKind::Schema, None, Range::NONE, NO_ROWS);
         let tail = self.live.map(|from| {
-            let period = Period { from, to: i64::MAX };
-            Shard::planned(ShardId::database_tail(), ShardKind::Tail, None, Range::NONE, period)
+            let (id, period) = (ShardId::database_tail(), ever_since(from));
+            Shard::planned(id, ShardKind::Tail, None, Range::NONE, period)
         });
         let shards: Vec<_> = std::iter::once(schema).chain(tail).collect();
         self.found.shards += u64::try_from(shards.len()).unwrap_or(u64::MAX);
@@ -163,7 +163,7 @@ impl Planner {
     fn tail_of(&mut self, stable: &str) -> Option<PlannedGroup> {
         let from = self.live.filter(|_| !stable.is_empty())?;
         let id = self.next_id();
-        let shards = vec![tail(id, Range::NONE, from)];
+        let shards = vec![tail(id, Range::NONE, ever_since(from))];
         self.found.shards += 1;
         Some(PlannedGroup { id, stable: stable.to_owned(), names: Vec::new(), shards })
     }
@@ -224,7 +224,7 @@ impl Planner {
             shards.push(Shard::planned(ShardId::create(id), ShardKind::Create, Some(id), whole, NO_ROWS));
         }
         if let Some(from) = self.live.filter(|_| self.group.is_normal()) {
-            shards.push(tail(id, whole, from));
+            shards.push(tail(id, whole, ever_since(from)));
         }
         if !self.asked.copies() || self.period.is_empty() {
             return shards;
@@ -268,10 +268,14 @@ impl Asked {
     }
 }
 
-/// The tail of a group, from a moment on.
-pub(crate) fn tail(group: GroupId, range: Range, from: i64) -> Shard {
-    let period = Period { from, to: i64::MAX };
+/// The tail of a group, over this time.
+pub(crate) fn tail(group: GroupId, range: Range, period: Period) -> Shard {
     Shard::planned(ShardId::tail(group), ShardKind::Tail, Some(group), range, period)
+}
+
+/// From a moment on, for ever.
+const fn ever_since(from: i64) -> Period {
+    Period { from, to: i64::MAX }
 }
 
 /// The period of a shard that moves no rows.

@@ -20,6 +20,8 @@ pub(crate) struct Grow<'a> {
     pub(crate) key: &'a LeaseKey,
     /// The plan that grows.
     pub(crate) plan: PlanId,
+    /// The task's state by which the groups were made.
+    pub(crate) state: &'a Versioned<TaskState>,
     /// The task's fence at the claim.
     pub(crate) fence: u64,
     /// Where the tail will stand.
@@ -33,15 +35,13 @@ impl Store {
     pub(crate) async fn grow(&self, grow: &Grow<'_>) -> Result<Option<Committed>, StoreError> {
         let checkpoint = Checkpoint { epoch: grow.key.epoch, ..grow.checkpoint };
         let holder = Holder { key: grow.key, plan: grow.plan, fence: grow.fence, checkpoint: &checkpoint };
-        let Some(state) = self.read_state(grow.key).await? else { return Ok(Some(Committed::Fenced)) };
-        self.under_lease(holder, &Growing { grow, checkpoint, state }).await
+        self.under_lease(holder, &Growing { grow, checkpoint }).await
     }
 }
 
 struct Growing<'a> {
     grow: &'a Grow<'a>,
     checkpoint: Checkpoint,
-    state: Versioned<TaskState>,
 }
 
 impl UnderLease for Growing<'_> {
@@ -51,9 +51,9 @@ impl UnderLease for Growing<'_> {
 
     /// Puts the state unchanged: whoever listed the shards before must list these too.
     fn beside(&self, txn: Guarded, _next: &Shard) -> Guarded {
-        let (task, plan) = (&self.grow.key.task, self.grow.plan);
+        let (task, plan, read) = (&self.grow.key.task, self.grow.plan, self.grow.state);
         let state = keys::state(task);
-        let txn = txn.unchanged(&state, self.state.changed).put(state, encode_state(&self.state.value));
+        let txn = txn.unchanged(&state, read.changed).put(state, encode_state(&read.value));
         self.grow.groups.iter().fold(txn, |txn, (id, packed, shards)| {
             let group = keys::group(task, plan, *id);
             let txn = txn.absent(&group).put(group, packed.clone());

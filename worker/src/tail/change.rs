@@ -32,12 +32,13 @@ pub(super) async fn seen(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink
     Ok(stable.map(|one| (one.name.clone(), (one.columns.clone(), one.tags.clone()))).into_iter().collect())
 }
 
-/// Waits until the source has the stable that is to be followed.
+/// Waits until the source has the stable that is to be followed, or it is not to be any more.
 pub(super) async fn awaited(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {
     let stable = &attempt.claimed.stable;
     let interval = attempt.spec.options.schema_polling_interval;
     let mut is_told = stable.is_empty();
-    while !stable.is_empty() && seen(attempt, source, sink).await?.is_empty() {
+    while !stable.is_empty() && attempt.ends_at() == i64::MAX && seen(attempt, source, sink).await?.is_empty()
+    {
         if !std::mem::replace(&mut is_told, true) {
             tracing::warn!(stable, "the source has no such stable; it is followed once it is back");
         }

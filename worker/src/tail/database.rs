@@ -3,18 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use tdferry_common::options::{Mode, SchemaMode};
+use tdferry_common::options::SchemaMode;
 use tdferry_common::port::{Side, Sink, Source};
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::SourceClock;
+use crate::create;
 use crate::lease::{Attempt, Finish, Growth, Worked};
 use crate::period;
 use crate::schema;
 use crate::selection::Selection;
-
-/// Names as they are told in a log: more would not be read.
-const SHOWN: usize = 10;
 
 /// What is followed, by name.
 #[derive(Debug, Default)]
@@ -35,10 +33,8 @@ pub(super) async fn run(attempt: &Attempt) -> Worked<Finish> {
     loop {
         attempt.go_on()?;
         let next = Instant::now() + attempt.spec.options.schema_polling_interval;
-        let from = match attempt.spec.options.mode {
-            Mode::Realtime => attempt.shard().period.from,
-            _ => period::asked(&attempt.spec.options, database.precision).from,
-        };
+        let tails = attempt.shard().period.from;
+        let from = period::taken_from(&attempt.spec.options, database.precision, tails);
         let selection = schema::select(attempt, source.as_ref()).await?;
         followed.tell_gone(&selection);
         followed.take_up(attempt, (source.as_ref(), sink.as_ref()), &selection, from).await?;
@@ -97,7 +93,11 @@ impl Followed {
             self.stables.insert(name);
         }
         if !tables.is_empty() {
-            tracing::info!(tables = tables.len(), named = shown(&tables), "new normal tables are followed");
+            tracing::info!(
+                tables = tables.len(),
+                named = create::named(&tables),
+                "new normal tables are followed"
+            );
             attempt.ledger.grow(Growth { names: tables.clone(), from, stable: Some(String::new()) }).await;
             self.tables.extend(tables);
         }
@@ -127,7 +127,7 @@ impl Followed {
         if !untold.is_empty() {
             tracing::warn!(
                 tables = untold.len(),
-                named = shown(&untold),
+                named = create::named(&untold),
                 "the target lacks new tables, and this task creates none; they are followed once they are created"
             );
         }
@@ -144,7 +144,7 @@ impl Followed {
         let gone = gone(&self.stables, &stables).into_iter().chain(gone(&self.tables, &tables));
         let untold: Vec<_> = gone.filter(|name| self.told.insert(name.clone())).collect();
         if !untold.is_empty() {
-            let named = shown(&untold);
+            let named = create::named(&untold);
             tracing::warn!(
                 tables = untold.len(),
                 named,
@@ -152,9 +152,4 @@ impl Followed {
             );
         }
     }
-}
-
-fn shown(names: &[String]) -> String {
-    let shown: Vec<_> = names.iter().take(SHOWN).map(String::as_str).collect();
-    shown.join(", ")
 }

@@ -54,11 +54,6 @@ impl Known {
     pub(super) fn forget_awaited(&mut self) {
         self.0.retain(|_, is| *is != Is::Awaited);
     }
-
-    /// How many, whatever is known of them.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 fn hash(name: &str) -> u128 {

@@ -15,6 +15,8 @@ const LOOKS_A_LISTING: u32 = 12;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Looks {
     structure: Instant,
+    /// Subtables at the last listing; those that are dropped stay known.
+    pub(super) listed: Option<u64>,
     /// Looks since the last listing.
     counted: u32,
     clock: Instant,
@@ -23,7 +25,12 @@ pub(super) struct Looks {
 impl Looks {
     pub(super) fn new(attempt: &Attempt) -> Self {
         let now = Instant::now();
-        Self { structure: now + attempt.spec.options.schema_polling_interval, counted: 0, clock: now }
+        Self {
+            structure: now + attempt.spec.options.schema_polling_interval,
+            listed: None,
+            counted: 0,
+            clock: now,
+        }
     }
 }
 
@@ -81,13 +88,12 @@ impl Tail {
         Ok(newest)
     }
 
-    /// Meets what is new. A stable that has as many subtables as are known is listed only now and then.
+    /// Meets what is new. A stable that has as many subtables as when it was listed is listed only now and then.
     async fn subtables(&mut self) -> Worked<()> {
         self.looks.counted += 1;
         let census = self.attempt.ask("counting subtables", Side::Source, || self.source.census()).await?;
         let there = census.stables.get(&self.attempt.claimed.stable).copied();
-        let known = u64::try_from(self.known.len()).unwrap_or(u64::MAX);
-        if there != Some(known) || self.looks.counted >= LOOKS_A_LISTING {
+        if there != self.looks.listed || self.looks.counted >= LOOKS_A_LISTING {
             self.looks.counted = 0;
             self.meet_all().await?;
         }

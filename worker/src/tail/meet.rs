@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use tdferry_common::options::{Mode, SchemaMode};
+use tdferry_common::options::SchemaMode;
 use tdferry_common::port::Side;
 use tdferry_common::schema::Stable;
 
@@ -29,7 +29,9 @@ impl Tail {
         let Layout::Stable { stable, .. } = &self.layout else { return Ok(()) };
         let (stable, mut unknown) = (stable.name.clone(), Vec::new());
         self.known.forget_awaited();
-        for name in self.list(&stable).await? {
+        let listed = self.list(&stable).await?;
+        self.looks.listed = u64::try_from(listed.len()).ok();
+        for name in listed {
             if self.known.of(&name).is_none() {
                 unknown.push(name);
             }
@@ -98,10 +100,7 @@ impl Tail {
 
     /// From where on a subtable's rows belong to the task.
     pub(super) fn history_from(&self) -> i64 {
-        match self.options().mode {
-            Mode::Realtime => self.attempt.shard().period.from,
-            _ => period::asked(self.options(), self.precision).from,
-        }
+        period::taken_from(self.options(), self.precision, self.attempt.shard().period.from)
     }
 
     /// Creates them; those that the source has.

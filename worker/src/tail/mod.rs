@@ -164,7 +164,8 @@ impl Tail {
         }
         let to = until.min(self.watermark.saturating_add(self.stride.units()));
         let taken = self.take(Period { from: self.watermark, to }).await?;
-        if self.is_gone {
+        // what may come back is waited for; at a mark nothing of it can come any more
+        if self.is_gone && self.attempt.ends_at() == i64::MAX {
             return Ok(true);
         }
         self.stride.took(taken.read);

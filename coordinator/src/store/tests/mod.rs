@@ -85,6 +85,7 @@ on_both_stores! {
     grow::a_growth_that_arrives_twice_is_done_once,
     grow::a_growth_without_the_lease_is_fenced_and_adds_nothing,
     grow::a_growth_puts_no_group_over_another,
+    grow::a_growth_by_an_older_state_is_made_anew,
     plan::a_large_plan_is_written_in_pages,
     plan::a_plan_does_not_count_before_it_is_flipped,
     plan::a_survey_that_lost_its_lease_writes_nothing_more,
