@@ -50,10 +50,10 @@ impl Bench<'_> {
         let before = self.servers.cpu()?;
         let (moved, ran, seconds) = match side {
             Side::Tdferry => {
-                let Run { moved, ran, creating } =
-                    self.tdferry.run(&from, &to, self.does(), Verify::Count).await?;
+                let run = self.tdferry.run(&from, &to, self.does(), Verify::Count).await?;
                 // surveying is not creating
-                let creating = creating.filter(|_| self.case.name == Name::Create);
+                let creating = run.creating().filter(|_| self.case.name == Name::Create);
+                let Run { moved, ran, .. } = run;
                 let seconds = creating.unwrap_or(ran.seconds);
                 (moved, ran, seconds)
             }

@@ -28,8 +28,8 @@ pub(crate) struct Run {
     /// Subtables or rows, whichever it was for.
     pub(crate) moved: u64,
     pub(crate) ran: Ran,
-    /// Seconds of its schema phase, in which everything is created.
-    pub(crate) creating: Option<f64>,
+    /// Seconds of its phases.
+    phases: BTreeMap<String, f64>,
 }
 
 /// What one run is to do.
@@ -113,7 +113,19 @@ impl Tdferry {
             Does::Structure => summary.subtables,
             Does::Rows => summary.rows,
         };
-        let creating = summary.phases.get("schema").copied();
-        Ok(Run { moved, ran, creating })
+        Ok(Run { moved, ran, phases: summary.phases })
+    }
+}
+
+impl Run {
+    /// Seconds of its schema phase, in which everything is created.
+    pub(crate) fn creating(&self) -> Option<f64> {
+        self.phases.get("schema").copied()
+    }
+
+    /// Seconds in which rows were compared, in times of those in which they were copied.
+    pub(crate) fn comparing(&self) -> Option<f64> {
+        let of = |phase: &str| self.phases.get(phase).copied();
+        Some(of("verify")? / of("copy")?)
     }
 }

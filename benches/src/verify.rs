@@ -1,5 +1,6 @@
-//! What comparing by digest costs beside copying: the same database copied without and with it by turns, each time
-//! into a fresh database of the same target. The structure is created beforehand, so that rows alone are measured.
+//! What comparing by digest costs beside copying, in one run: the time of its phase beside that of the copy's. The same
+//! database is copied without it as well, by turns, each time into a fresh database of the same target, so that the
+//! whole runs stand beside each other. The structure is created beforehand, so that rows alone are measured.
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -7,12 +8,12 @@ use serde::Serialize;
 
 use crate::case::{self, Case, Name};
 use crate::servers::{Servers, with_database};
-use crate::tdferry::{Does, Tdferry, Verify};
+use crate::tdferry::{Does, Run, Tdferry, Verify};
 use crate::{load, output};
 
 /// The most that comparing may cost, in times of the copy.
 const WANTED: f64 = 0.25;
-/// Rows that a stand-in can hold in memory, of a case that has more.
+/// Rows that a stand-in can hold in memory and a real server is filled with in seconds, of a case that has more.
 const MOST_ROWS: u64 = 8_000_000;
 
 /// How often.
@@ -32,10 +33,10 @@ struct Cost {
     case: Name,
     real: bool,
     rows: u64,
-    /// Medians.
+    /// Medians of whole runs.
     seconds_without: f64,
     seconds_with: f64,
-    /// Of each round: what comparing took longer, in times of the copy.
+    /// Of each round: seconds of comparing, in times of those of the copy.
     ratios: Vec<f64>,
     ratio: f64,
     wanted: f64,
@@ -45,12 +46,12 @@ struct Cost {
 pub(crate) async fn run(args: &VerifyArgs, tdferry: &Tdferry, json: bool) -> Result<()> {
     let mut costs = Vec::new();
     for case in case::chosen(&[Name::Dense, Name::Sparse], args.divide) {
-        let case = Case { rows: case.rows.min((MOST_ROWS / case.subtables).max(1)), ..case };
+        // fewer subtables, not shorter ones: what a query costs belongs to how many rows it answers
+        let case = Case { subtables: case.subtables.min((MOST_ROWS / case.rows).max(1)), ..case };
         let servers = Servers::that_keep(tdferry, &case).await?;
         costs.push(cost(args, tdferry, &servers, &case, json).await?);
         drop(servers);
         if let Some(real) = Servers::real() {
-            let case = case.on_real();
             load::fill(&real, &case).await?;
             let cost = cost(args, tdferry, &real, &case, json).await;
             load::drop_database(&real.source, &real.database(&case)).await?;
@@ -71,14 +72,14 @@ async fn cost(
     for round in 0..args.rounds {
         // by turns which is first: what one leaves behind on a server, the next one finds
         let first = if round % 2 == 0 { Verify::Count } else { Verify::Digest };
-        let mut one = seconds(tdferry, servers, case, first, round).await?;
-        let mut other = seconds(tdferry, servers, case, first.other(), round).await?;
+        let mut one = copied(tdferry, servers, case, first, round).await?;
+        let mut other = copied(tdferry, servers, case, first.other(), round).await?;
         if matches!(first, Verify::Digest) {
             std::mem::swap(&mut one, &mut other);
         }
-        ratios.push(other / one - 1.0);
-        without.push(one);
-        with.push(other);
+        ratios.push(other.comparing().context("a run by digest that compared nothing")?);
+        without.push(one.ran.seconds);
+        with.push(other.ran.seconds);
     }
     let cost = Cost {
         case: case.name,
@@ -96,13 +97,13 @@ async fn cost(
     Ok(cost)
 }
 
-async fn seconds(
+async fn copied(
     tdferry: &Tdferry,
     servers: &Servers,
     case: &Case,
     verify: Verify,
     round: u32,
-) -> Result<f64> {
+) -> Result<Run> {
     let into = format!("{}_{}_{round}", servers.database(case), verify.word());
     let (from, to) =
         (with_database(&servers.source, &servers.database(case)), with_database(&servers.target, &into));
@@ -110,7 +111,7 @@ async fn seconds(
         tdferry.run(&from, &to, Does::Structure, Verify::Count).await?;
         let run = tdferry.run(&from, &to, Does::Rows, verify).await?;
         ensure!(run.moved == case.amount(), "{} of {} rows came", run.moved, case.amount());
-        Ok(run.ran.seconds)
+        Ok(run)
     };
     let measured = measured.await;
     load::drop_database(&servers.target, &into).await?;
@@ -127,15 +128,15 @@ impl Cost {
         let on = if self.real { "real servers" } else { "stand-ins" };
         let rounds: Vec<_> = self.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
         format!(
-            "{} on {on}, {} rows: {:.2} s copied and counted, {:.2} s copied and compared by digest; comparing costs \
-             {:.2} of the copy ({}; at most {:.2} wanted)",
+            "{} on {on}, {} rows: comparing by digest takes {:.2} of the copy's time in the same run ({}; at most {:.2} \
+             wanted); whole runs: {:.2} s counted, {:.2} s compared by digest",
             self.case,
             self.rows,
-            self.seconds_without,
-            self.seconds_with,
             self.ratio,
             rounds.join(", "),
-            self.wanted
+            self.wanted,
+            self.seconds_without,
+            self.seconds_with,
         )
     }
 }

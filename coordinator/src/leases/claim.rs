@@ -35,12 +35,6 @@ pub(crate) struct Claimant {
     pub(crate) tail_slots: usize,
 }
 
-impl Claimant {
-    const fn any(&self) -> bool {
-        self.slots > 0 || self.tail_slots > 0
-    }
-}
-
 /// A lease with all that is needed to work on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Granted {
@@ -61,11 +55,12 @@ pub(crate) enum Grants {
     SessionGone,
 }
 
-/// Takes leases for a worker; where there are none, waits a moment for some.
+/// Takes leases for a worker; where there are none, waits a moment for some. A worker that is full but for tails is
+/// answered at once: a slot of its own may be free at any moment, and no claim is asked beside another.
 pub(crate) async fn claim(core: &Core, claimant: Claimant) -> Result<Grants, StoreError> {
     let known = core.view().read(Openings::seen);
     match claim_now(core, claimant).await? {
-        Grants::Leases(none) if none.is_empty() && claimant.any() && news::wait(core, &known).await => {
+        Grants::Leases(none) if none.is_empty() && claimant.slots > 0 && news::wait(core, &known).await => {
             claim_now(core, claimant).await
         }
         grants => Ok(grants),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tdferry_proto::v1::{self, ClaimedLease, Ending, ShardKind, Verdict};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::world::{Admin, Fake, T0, World, commit, create, ended, get, until};
 
@@ -52,6 +52,18 @@ async fn what_is_copied_is_verified_and_then_followed_for_ever() {
         worker.beat(&[]).await;
         let task = get(&mut admin, "t").await;
         assert_eq!((task.phase.as_str(), task.terminal), ("live", false));
+    }
+}
+
+/// Or a slot that is free a moment later would stand empty for as long as the answer takes.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_full_but_for_tails_is_answered_at_once() {
+    let (_world, coordinator, _admin) = World::alone().await;
+    let mut worker = Fake::register(&coordinator, 1).await;
+    for (slots, waits) in [(0, false), (1, true)] {
+        let asked = Instant::now();
+        assert!(worker.claim_into(slots, 64).await.is_empty());
+        assert_eq!(asked.elapsed() >= World::timing().claim_poll, waits, "{slots}");
     }
 }
 

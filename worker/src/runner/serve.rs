@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -80,7 +81,8 @@ impl Worker {
                 answer = claiming.answer(session, free) => {
                     let taken = self.take(session, answer, &mut leases, draining);
                     let outdated = matches!(claiming, Claiming::Asked { outdated: true, .. });
-                    claiming = Claiming::Rest { until: self.next_claim(session, taken || outdated) };
+                    let full = leases.free(self.slots).others == 0;
+                    claiming = Claiming::Rest { until: self.next_claim(session, taken || outdated, full) };
                 }
             }
         }
@@ -128,12 +130,15 @@ impl Worker {
             .spawn(lease::work(Arc::clone(session), claimed, holding, rng).instrument(span));
     }
 
-    /// At once where there may be more; else later, and not all workers at the same moment.
-    fn next_claim(&mut self, session: &Session, more: bool) -> Instant {
-        let poll = session.timing.claim_poll;
-        let wait =
-            if more { std::time::Duration::ZERO } else { poll.mul_f64(self.rng.random_range(0.75..1.25)) };
-        Instant::now() + wait
+    /// At once where there may be more; else later, and not all workers at the same moment. One that is full waits for a
+    /// slot, and asks for tails alone seldom.
+    fn next_claim(&mut self, session: &Session, more: bool, full: bool) -> Instant {
+        let wait = match (full, more) {
+            (true, _) => session.timing.heartbeat,
+            (false, true) => Duration::ZERO,
+            (false, false) => session.timing.claim_poll,
+        };
+        Instant::now() + wait.mul_f64(self.rng.random_range(0.75..1.25))
     }
 }
 

@@ -149,7 +149,8 @@ async fn a_worker_never_asks_for_more_leases_than_it_has_free_slots() {
     stage.finish(places.collect::<Vec<_>>()).await;
     assert_same(&stage.source.held(), &stage.sink.held());
     let state = stage.coordinator.state();
-    assert!(state.claims.iter().all(|claim| claim.slots <= 2));
+    // and while it has none it does not ask, or a slot that is free a moment later would wait for the answer
+    assert!(state.claims.iter().all(|claim| (1..=2).contains(&claim.slots)));
     assert!(state.heartbeats.iter().all(|beat| beat.held.len() <= 2));
 }
 
