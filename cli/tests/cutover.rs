@@ -8,13 +8,13 @@
 
 mod support;
 
-use support::live::{self, PATIENCE, until_state, worker};
+use support::live::{self, LOOK_EVERY, PATIENCE, until_state, worker};
 use support::load;
 use support::process::{answer, kill, tdferry};
 use support::servers::Servers;
 use tdferry_common::clock::wall_now;
 use tdferry_standin::MetersSeed;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_is_cut_over_by_its_commands_and_can_follow_on_until_then() {
@@ -54,6 +54,44 @@ async fn a_task_is_cut_over_by_its_commands_and_can_follow_on_until_then() {
     assert_eq!(compared.rows, 2_002, "and the row that came late");
     let told = ask(&["cutover", "move-power", "--abort"]).await;
     assert_ne!(told.code, 0, "it has ended");
+    for child in [worker, coordinator] {
+        kill(child).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stable_that_is_followed_by_lists_of_its_subtables_is_cut_over_too() {
+    let servers = Servers::standins().await;
+    let history = MetersSeed { database: "power".into(), ..MetersSeed::new(4, 500) };
+    servers.source_standin().seed_meters(&history).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = "tail-by = \"names\"\nschema-polling-interval = \"1s\"\n";
+    let (coordinator, address) = live::coordinator(folder.path(), &servers, options).await;
+    let ask = async |words: &[&str]| answer(&[words, &["--coordinator", &address]].concat()).await;
+    let worker = worker(&address);
+    until_state(&address, "live").await;
+    let (source, now) = (servers.ask_source(), wall_now());
+    let rows = format!("({}, 1.5, 7, 0.25) ({now}, 2.5, 8, 0.75)", now - 90_000);
+    let new = format!("power.new using power.meters tags (5, 'here') values {rows}");
+    load::run(&source, &format!("insert into power.d0 values {rows} {new}")).await;
+    let tails = async || {
+        let told = ask(&["shard", "list", "move-power", "--json"]).await;
+        told.stdout.lines().filter(|line| line.contains("\"tail-")).count()
+    };
+    timeout(PATIENCE, async {
+        // the database's, the one of the stable, the list's, and the new one's
+        while tails().await < 4 {
+            sleep(LOOK_EVERY).await;
+        }
+    })
+    .await
+    .expect("the new subtable gets a tail");
+    let told =
+        timeout(PATIENCE, ask(&["cutover", "move-power", "--freeze", "--max-lag", "60"])).await.unwrap();
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let compared = servers.compare("power", "power").await;
+    assert!(compared.is_equal(), "{:#?}", compared.differences);
+    assert_eq!(compared.rows, 2_004);
     for child in [worker, coordinator] {
         kill(child).await;
     }

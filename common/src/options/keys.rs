@@ -104,6 +104,12 @@ pub const KEYS: &[OptionKey] = &[
         "how it looks: count, which finds late rows, or digest, which reads both sides and finds changed ones too"
     ),
     key!(
+        "tail-by",
+        tail_by,
+        "stable",
+        "what one tail follows: stable, all of one, or names, a list of its subtables, so that workers share a stable"
+    ),
+    key!(
         "stables",
         stables,
         "all",

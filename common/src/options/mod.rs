@@ -14,6 +14,7 @@ mod near;
 mod pattern;
 mod refusing;
 mod row_filter;
+mod tails;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transform;
@@ -37,6 +38,7 @@ pub use names::{Names, TableName};
 pub use pattern::Pattern;
 pub use refusing::{OnBadName, OnConflict, OnKeep, OnMissingColumn, OnTooLong};
 pub use row_filter::RowFilter;
+pub use tails::TailBy;
 pub use transform::{Act, Named, Renamed, Rule, Transform, Transforms};
 pub use value::OptionValue;
 
@@ -142,6 +144,8 @@ pub struct Options {
     pub audit_window: Horizons,
     /// How it compares what it has passed.
     pub audit_by: AuditBy,
+    /// What one tail follows of a stable.
+    pub tail_by: TailBy,
     /// Which stables.
     pub stables: Names<Pattern>,
     /// Which tables.
@@ -217,6 +221,7 @@ impl Default for Options {
             schema_polling_interval: Duration::from_secs(5),
             audit_window: Horizons::default(),
             audit_by: AuditBy::Count,
+            tail_by: TailBy::Stable,
             stables: Names::All,
             tables: Names::All,
             columns: Names::All,

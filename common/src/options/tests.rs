@@ -35,7 +35,7 @@ fn nothing_asked_is_the_documented_default() {
 }
 
 /// Every option with a value that is not its default.
-const ASKED: [(&str, &str); 50] = [
+const ASKED: [(&str, &str); 51] = [
     ("mode", "both"),
     ("schema", "only"),
     ("start", "2024-01-01T00:00:00Z"),
@@ -47,6 +47,7 @@ const ASKED: [(&str, &str); 50] = [
     ("schema-polling-interval", "30s"),
     ("audit-window", "1h,7d"),
     ("audit-by", "digest"),
+    ("tail-by", "names"),
     ("stables", "@/etc/lists/stables"),
     ("tables", "@/etc/lists/tables"),
     ("columns", "@/etc/lists/columns"),

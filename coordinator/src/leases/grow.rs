@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tdferry_common::id::{GroupId, ShardId};
 use tdferry_common::lease::LeaseKey;
+use tdferry_common::options::TailBy;
 use tdferry_common::shard::{Checkpoint, Density, Range, Shard, ShardKind};
 use tdferry_common::time::Period;
 
@@ -12,6 +13,7 @@ use crate::planner;
 use crate::record::Group;
 use crate::shared::Core;
 use crate::store::{Committed, Grow, StoreError, StoredShard};
+use crate::tasks::Kept;
 
 /// Losing the race for the next number of a group this often means that something is wrong.
 const MAX_ROUNDS: u32 = 8;
@@ -44,16 +46,17 @@ pub(crate) async fn grow(core: &Core, asked: GrowAsked) -> Result<Committed, Sto
         let Some(tail) = shards.iter().find(|one| one.shard.id == key.shard) else {
             return Ok(Committed::Fenced);
         };
+        // a task that is being cut over follows nothing beyond its mark
+        let mark = task.state.value.planned().and_then(|planned| planned.mark);
+        let live = Period { from: tail.shard.period.from, to: mark.unwrap_or(i64::MAX) };
         let groups = match &asked.stable {
-            Some(stable) => {
-                // a task that is being cut over follows nothing beyond its mark
-                let mark = task.state.value.planned().and_then(|planned| planned.mark);
-                let period = Period { from: tail.shard.period.from, to: mark.unwrap_or(i64::MAX) };
-                followed(stable, &asked, period, &shards)?
-            }
+            Some(stable) => followed(stable, &asked, live, &shards)?,
             None => {
                 let Some(stable) = stable_of(core, tail).await? else { return Ok(Committed::Fenced) };
-                copied(&stable, &asked, &shards)?
+                match tail_by(&task.spec)? {
+                    TailBy::Stable => copied(&stable, &asked, &shards)?,
+                    TailBy::Names => listed(&stable, &asked, live, &shards)?,
+                }
             }
         };
         if groups.is_empty() {
@@ -74,6 +77,11 @@ pub(crate) async fn grow(core: &Core, asked: GrowAsked) -> Result<Committed, Sto
 async fn stable_of(core: &Core, tail: &StoredShard) -> Result<Option<String>, StoreError> {
     let Some(group) = tail.shard.group else { return Ok(None) };
     Ok(core.store.group(&tail.task, tail.plan, group).await?.map(|group| group.stable.clone()))
+}
+
+fn tail_by(stored: &str) -> Result<TailBy, StoreError> {
+    let spec = Kept::open(stored).and_then(|kept| kept.spec());
+    Ok(spec.map_err(|unread| StoreError::Invalid(unread.to_string()))?.options.tail_by)
 }
 
 type Grown = (GroupId, Vec<u8>, Vec<Shard>);
@@ -97,19 +105,28 @@ fn followed(
     live: Period,
     shards: &[StoredShard],
 ) -> Result<Vec<Grown>, StoreError> {
-    let mut ids = next_ids(shards);
-    if !stable.is_empty() {
-        let grown = |id| {
-            packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, live)]))
-        };
-        return ids.next().map(grown).into_iter().collect();
+    if stable.is_empty() {
+        return listed(stable, asked, live, shards);
     }
+    let grown =
+        |id| packed(stable, &[]).map(|(packed, range)| (id, packed, vec![planner::tail(id, range, live)]));
+    next_ids(shards).next().map(grown).into_iter().collect()
+}
+
+/// Tables that are followed by their names: each group with its tail, and the shard that copies what was before.
+fn listed(
+    stable: &str,
+    asked: &GrowAsked,
+    live: Period,
+    shards: &[StoredShard],
+) -> Result<Vec<Grown>, StoreError> {
     let period = Period { from: asked.from.min(live.from), to: live.from };
+    let density = if stable.is_empty() { Density::Dense } else { Density::Sparse };
     let grown = |(names, id)| {
         let (packed, range) = packed(stable, names)?;
-        Ok((id, packed, vec![planner::tail(id, range, live), copy(id, Density::Dense, range, period)]))
+        Ok((id, packed, vec![planner::tail(id, range, live), copy(id, density, range, period)]))
     };
-    packs(&asked.names).into_iter().zip(ids).map(grown).collect()
+    packs(&asked.names).into_iter().zip(next_ids(shards)).map(grown).collect()
 }
 
 /// Numbers of groups behind those that are there.

@@ -89,8 +89,11 @@ pub(crate) fn followed(shards: &[Shard]) -> Vec<Shard> {
     else {
         return Vec::new();
     };
-    let normal: BTreeSet<_> =
+    // a group that is no stable's has neither; one of a stable that has neither is read one by one, too
+    let sparse = |one: &&Shard| matches!(one.kind, ShardKind::Create | ShardKind::Copy(Density::Sparse));
+    let by_tail: BTreeSet<_> =
         tails().filter(|tail| !tail.range.is_empty()).filter_map(|tail| tail.group).collect();
+    let of_stables: BTreeSet<_> = shards.iter().filter(sparse).filter_map(|one| one.group).collect();
     let mut groups: BTreeMap<GroupId, u32> = BTreeMap::new();
     let held = |one: &&Shard| matches!(one.kind, ShardKind::Create | ShardKind::Copy(_) | ShardKind::Tail);
     for shard in shards.iter().filter(held) {
@@ -99,7 +102,8 @@ pub(crate) fn followed(shards: &[Shard]) -> Vec<Shard> {
         *tables = shard.range.to.max(*tables);
     }
     let verify = |(group, tables): (GroupId, u32)| {
-        let density = if normal.contains(&group) { Density::Dense } else { Density::Sparse };
+        let dense = by_tail.contains(&group) && !of_stables.contains(&group);
+        let density = if dense { Density::Dense } else { Density::Sparse };
         let (id, range) = (ShardId::tail(group).verify(round), Range { from: 0, to: tables });
         let planned = Shard::planned(id, ShardKind::Verify(density), Some(group), range, period);
         Shard { round, ..planned }
@@ -265,6 +269,8 @@ mod tests {
             ("verify-0-tail-00000002".to_owned(), dense, 3, period, None),
         ];
         assert_eq!(of(&shards), wanted);
+        // nor does it matter that a list of a stable's subtables has a tail of its own
+        assert_eq!(of(&[&shards[..], &[tail(1, 9)]].concat()), wanted);
         shards.extend(verifies(&shards.clone(), Verify::Digest));
         assert_eq!(next_round(&shards), 1);
         assert_eq!(of(&shards)[0].0, "verify-1-tail-00000001");

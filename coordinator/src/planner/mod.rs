@@ -12,7 +12,7 @@ mod recut;
 mod tests;
 
 use tdferry_common::id::{GroupId, ShardId};
-use tdferry_common::options::{Mode, Options, SchemaMode, Verify};
+use tdferry_common::options::{Mode, Options, SchemaMode, TailBy, Verify};
 use tdferry_common::shard::{Estimate, Range, Shard, ShardKind};
 use tdferry_common::task::Found;
 use tdferry_common::time::{Period, Precision};
@@ -39,6 +39,8 @@ pub struct Asked {
     pub mode: Mode,
     /// How far before T0 tails begin, in units of the source.
     pub retro: i64,
+    /// What one tail follows of a stable.
+    pub tail_by: TailBy,
 }
 
 impl Asked {
@@ -56,6 +58,7 @@ impl Asked {
             },
             mode: options.mode,
             retro: precision.units(options.retro),
+            tail_by: options.tail_by,
         }
     }
 }
@@ -159,7 +162,8 @@ impl Planner {
         group.into_iter().chain(tail).collect()
     }
 
-    /// A stable's tail: a group without names, since whatever subtables it gets are the tail's.
+    /// A stable's tail: a group without names, since whatever subtables it gets are the tail's; or have tails of their
+    /// own that it adds.
     fn tail_of(&mut self, stable: &str) -> Option<PlannedGroup> {
         let from = self.live.filter(|_| !stable.is_empty())?;
         let id = self.next_id();
@@ -223,7 +227,8 @@ impl Planner {
         if self.asked.schema != SchemaMode::None && !self.group.is_normal() {
             shards.push(Shard::planned(ShardId::create(id), ShardKind::Create, Some(id), whole, NO_ROWS));
         }
-        if let Some(from) = self.live.filter(|_| self.group.is_normal()) {
+        let by_names = self.group.is_normal() || self.asked.tail_by == TailBy::Names;
+        if let Some(from) = self.live.filter(|_| by_names) {
             shards.push(tail(id, whole, ever_since(from)));
         }
         if !self.asked.copies() || self.period.is_empty() {

@@ -18,6 +18,7 @@ const ASKED: Asked = Asked {
     read_back_percent: 0,
     mode: Mode::History,
     retro: 0,
+    tail_by: TailBy::Stable,
 };
 
 struct Plan {
@@ -350,6 +351,12 @@ fn what_is_followed_has_a_tail_for_each_stable_and_for_each_group_of_normal_tabl
         (plan.copies().count() > 0, tails)
     };
     assert_eq!(kinds(Mode::History), (true, vec![]));
+    let lists = Asked { tail_by: TailBy::Names, ..asked_for(Mode::Realtime) };
+    let listed = plan(lists, period, catalog()).groups;
+    let tails = listed.iter().flat_map(|group| group.shards.iter().map(|one| (group.stable.as_str(), one)));
+    let tails = tails.filter(|(_, one)| one.kind == ShardKind::Tail);
+    let places: Vec<_> = tails.map(|(stable, one)| (stable, one.range.len())).collect();
+    assert_eq!(places, [("m", 0), ("m", 3), ("", 2), ("empty", 0)], "each list, and one for what is new");
     for (mode, copies) in [(Mode::Both, true), (Mode::Realtime, false)] {
         let (copied, tails) = kinds(mode);
         assert_eq!(copied, copies, "{mode:?}");

@@ -131,6 +131,36 @@ async fn a_tail_that_fails_shows_and_comes_back_by_a_retry_while_the_others_go_o
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_tails_follow_lists_of_names_what_is_new_gets_a_tail_of_its_own() {
+    let (_world, _coordinator, _admin, worker, _) =
+        live(&[("mode", "both"), ("tail-by", "names"), ("verify", "none")]).await;
+    let mut tails = claimed(&worker, 0, 64).await;
+    tails.retain(|lease| lease.stable == "meters");
+    let listed: Vec<_> = tails.iter().map(|lease| lease.names.len()).collect();
+    assert!(listed.contains(&0) && listed.iter().sum::<usize>() == 10, "{listed:?}");
+    let keeper = tails.iter().find(|lease| lease.names.is_empty()).unwrap();
+    let offset = v1::Offset { index: 0, next: T0 + 5_000 };
+    let moved = commit(keeper, Some(offset), v1::Totals::default(), Ending::Unspecified);
+    let growth = v1::GrowRequest {
+        key: keeper.key.clone(),
+        fence: keeper.fence,
+        checkpoint: moved.checkpoint,
+        names: vec!["found_1".into(), "found_2".into()],
+        from: 7,
+        stable: None,
+    };
+    let mut client = worker.client.clone();
+    let answer = client.grow(growth.clone()).await.unwrap().into_inner();
+    assert_eq!(answer.verdict(), Verdict::Committed, "{}", answer.message);
+    for (slots, tail_slots, from, to) in [(4, 0, 7, T0), (0, 64, T0, i64::MAX)] {
+        let found = claimed(&worker, slots, tail_slots).await;
+        assert_eq!((found.len(), &found[0].names), (1, &growth.names));
+        let period = found[0].shard.as_ref().unwrap().period;
+        assert_eq!(period, Some(v1::Period { from, to }), "it is followed from where all are");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_tail_finds_is_in_the_plan_once_and_is_copied_while_the_others_are_followed() {
     let (_world, _coordinator, mut admin, mut worker, _) =
         live(&[("mode", "both"), ("verify", "none")]).await;

@@ -5,6 +5,7 @@
 //! What is known of buckets lives in memory alone: whoever follows next begins with all horizons anew.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -13,9 +14,9 @@ use tdferry_common::port::{Rows, Tables};
 use tdferry_common::time::{Period, Precision};
 use tokio::time::Instant;
 
-use super::Tail;
 use super::look::if_there;
 use super::take::Taken;
+use super::{Follows, Tail};
 use crate::edges;
 use crate::lease::{Ended, Worked, within};
 use crate::structure::Layout;
@@ -72,6 +73,11 @@ impl Audits {
         Self { horizons, due: VecDeque::new(), given_up: BTreeMap::new() }
     }
 
+    /// Nothing is ever looked at.
+    pub(super) fn none() -> Self {
+        Self { horizons: Vec::new(), due: VecDeque::new(), given_up: BTreeMap::new() }
+    }
+
     /// Every horizon is due.
     pub(super) fn all_at_once(&mut self) {
         let now = Instant::now();
@@ -120,9 +126,10 @@ impl Tail {
     }
 
     async fn count_horizon(&mut self, asked: Period, bucket: i64) -> Worked<()> {
-        let stable = self.attempt.claimed.stable.clone();
-        if !stable.is_empty() {
-            return self.count_buckets(Tables::All { stable: &stable }, None, (asked, bucket)).await;
+        if !self.attempt.claimed.stable.is_empty() {
+            let attempt = Arc::clone(&self.attempt);
+            let tables = self.follows.tables(&attempt.claimed);
+            return self.count_buckets(tables, None, (asked, bucket)).await;
         }
         for name in self.attempt.claimed.shard_names().to_vec() {
             self.count_buckets(Tables::One { name: &name }, Some(&name), (asked, bucket)).await?;
@@ -191,8 +198,12 @@ impl Tail {
         let by = self.options().audit_by;
         let stable = self.attempt.claimed.stable.as_str();
         let source = match by {
-            AuditBy::Count => self.counts(self.source.as_ref(), Tables::All { stable }, period).await?,
-            AuditBy::Digest => self.sums(self.source.as_ref(), None, period).await?,
+            AuditBy::Count => self.counts(self.source.as_ref(), self.tables(), period).await?,
+            AuditBy::Digest => {
+                let listed = self.attempt.claimed.shard_names();
+                let listed = (self.follows == Follows::Listed).then_some(listed);
+                self.sums(self.source.as_ref(), listed, period).await?
+            }
         };
         let names: Vec<_> = source.keys().filter(|table| self.is_planned(table)).cloned().collect();
         let mut differing = Vec::new();

@@ -24,12 +24,16 @@ pub(super) enum Is {
 pub(super) struct Known(BTreeMap<u128, Is>);
 
 impl Known {
+    /// These alone.
+    pub(super) fn listed(names: &[String]) -> Self {
+        let mut known = Self::default();
+        names.iter().for_each(|name| known.set(name, Is::Planned));
+        known
+    }
+
     /// Those of the tail's stable that are in the plan.
     pub(super) async fn of_plan(attempt: &Attempt) -> Worked<Self> {
         let mut known = Self::default();
-        if attempt.claimed.stable.is_empty() {
-            return Ok(known);
-        }
         let mut after = None;
         loop {
             let planned = attempt.planned(after).await?;

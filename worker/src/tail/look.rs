@@ -5,7 +5,7 @@ use std::time::Duration;
 use tdferry_common::port::{PortError, PortResult, Side, Tables};
 use tokio::time::Instant;
 
-use super::Tail;
+use super::{Follows, Tail};
 use crate::lease::{Attempt, Worked};
 
 /// Subtables are counted at each look and listed at each so manieth, since one may go while another comes.
@@ -55,7 +55,7 @@ impl Tail {
         if now >= self.looks.structure {
             self.looks.structure = now + self.options().schema_polling_interval;
             self.structure().await?;
-            if !self.attempt.claimed.stable.is_empty() {
+            if self.follows != Follows::Listed {
                 self.subtables().await?;
                 self.retag().await?;
             }
@@ -66,18 +66,17 @@ impl Tail {
     /// Tells the source's newest row, which is what the watermark is behind.
     pub(super) async fn newest(&mut self) -> Worked<Option<i64>> {
         let Self { attempt, source, watermark, .. } = &*self;
-        let stable = attempt.claimed.stable.as_str();
         let ask = |tables| async move {
             attempt.ask("asking for the newest row", Side::Source, || if_there(source.newest(tables))).await
         };
-        let newest = if stable.is_empty() {
+        let newest = if attempt.claimed.stable.is_empty() {
             let mut newest = None;
             for name in attempt.claimed.shard_names() {
                 newest = newest.max(ask(Tables::One { name }).await?);
             }
             newest
         } else {
-            ask(Tables::All { stable }).await?
+            ask(self.tables()).await?
         };
         // and where it stands: else silence would cost a commit of its own
         attempt.ledger.advance(|offset, totals| {

@@ -10,9 +10,9 @@ use tdferry_common::options::SchemaMode;
 use tdferry_common::port::Side;
 use tdferry_common::schema::Stable;
 
-use super::Tail;
 use super::known::Is;
 use super::look::if_there;
+use super::{Follows, Tail};
 use crate::create;
 use crate::lease::{Growth, Worked, within};
 use crate::period;
@@ -27,6 +27,9 @@ impl Tail {
     /// Lists the stable and meets what is not in the plan.
     pub(super) async fn meet_all(&mut self) -> Worked<()> {
         let Layout::Stable { stable, .. } = &self.layout else { return Ok(()) };
+        if self.follows == Follows::Listed {
+            return Ok(());
+        }
         let (stable, mut unknown) = (stable.name.clone(), Vec::new());
         self.known.forget_awaited();
         let listed = self.list(&stable).await?;

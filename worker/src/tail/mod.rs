@@ -1,4 +1,4 @@
-//! The tail shard: follows a stable, whatever subtables it gets, or a pack of normal tables, from a moment on.
+//! The tail shard: follows a stable, whatever subtables it gets, or a list of tables, from a moment on.
 //!
 //! It polls what lies between its watermark and a little before now, and goes on for ever. What is before the watermark
 //! is in the target; what comes there late is found by counting. It creates subtables that are new and has them added
@@ -18,14 +18,14 @@ mod take;
 
 use std::sync::Arc;
 
-use tdferry_common::options::Options;
-use tdferry_common::port::{Sink, Source};
+use tdferry_common::options::{Options, TailBy};
+use tdferry_common::port::{Sink, Source, Tables};
 use tdferry_common::time::{Period, Precision};
 use tokio::time::Instant;
 
 use crate::copy::Writer;
 use crate::filter::Filter;
-use crate::lease::{Attempt, Finish, Worked};
+use crate::lease::{Attempt, Claimed, Finish, Worked};
 use crate::structure::Layout;
 use audit::Audits;
 use change::Seen;
@@ -64,6 +64,37 @@ struct Tail {
     is_told: bool,
     handover: Option<Handover>,
     tags: Tags,
+    follows: Follows,
+}
+
+/// What of its stable a tail follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    /// All rows, and whatever subtables it gets.
+    All,
+    /// The rows of a list of subtables, or normal tables.
+    Listed,
+    /// No rows: it has new subtables followed by tails of their own.
+    New,
+}
+
+impl Follows {
+    fn of(attempt: &Attempt) -> Self {
+        match (attempt.shard().range.is_empty(), attempt.spec.options.tail_by) {
+            (false, _) => Self::Listed,
+            (true, TailBy::Stable) => Self::All,
+            (true, TailBy::Names) => Self::New,
+        }
+    }
+
+    /// What is asked about of a stable.
+    fn tables(self, claimed: &Claimed) -> Tables<'_> {
+        let stable = claimed.stable.as_str();
+        match self {
+            Self::Listed => Tables::Of { stable, names: claimed.shard_names() },
+            Self::All | Self::New => Tables::All { stable },
+        }
+    }
 }
 
 /// Another one may have followed before, and may still write.
@@ -124,7 +155,11 @@ impl Tail {
         let precision = both.source.precision;
         let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
         let clock = SourceClock::ask(&attempt, source.as_ref(), precision).await?;
-        let known = Known::of_plan(&attempt).await?;
+        let follows = Follows::of(&attempt);
+        let known = match follows {
+            Follows::Listed => Known::listed(attempt.claimed.shard_names()),
+            Follows::All | Follows::New => Known::of_plan(&attempt).await?,
+        };
         let watermark = attempt.ledger.entry().offset.next;
         Ok(Self {
             source,
@@ -141,18 +176,26 @@ impl Tail {
             watermark,
             entered: Instant::now(),
             looks: Looks::new(&attempt),
-            audits: Audits::new(&attempt.spec.options, precision),
+            audits: match follows {
+                Follows::New => Audits::none(),
+                Follows::All | Follows::Listed => Audits::new(&attempt.spec.options, precision),
+            },
             is_live: false,
             is_gone: false,
             is_told: false,
             handover: Handover::of(&attempt, precision),
             tags: Tags::new(),
+            follows,
             attempt,
         })
     }
 
     fn options(&self) -> &Options {
         &self.attempt.spec.options
+    }
+
+    fn tables(&self) -> Tables<'_> {
+        self.follows.tables(&self.attempt.claimed)
     }
 
     /// Reads the next period up to a little before now; whether that was all there is.

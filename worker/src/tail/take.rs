@@ -10,8 +10,8 @@ use tdferry_common::schema::Stable;
 use tdferry_common::time::Period;
 use tokio::time::Instant;
 
-use super::Tail;
 use super::known::Is;
+use super::{Follows, Tail};
 use crate::copy::{Piece, Wrote};
 use crate::lease::{Ended, Outage, Worked, within};
 use crate::structure::Layout;
@@ -81,7 +81,13 @@ impl Tail {
         let attempt = Arc::clone(&self.attempt);
         let mut outage = attempt.outage();
         'again: loop {
-            let (mut taken, mut blocks) = (Taken::default(), source.read_all(stable, period));
+            let (mut taken, mut blocks) = match self.follows {
+                Follows::All => (Taken::default(), source.read_all(stable, period)),
+                Follows::Listed => {
+                    (Taken::default(), source.read_many(stable, attempt.claimed.shard_names(), period))
+                }
+                Follows::New => return Ok(Taken::default()),
+            };
             loop {
                 attempt.go_on()?;
                 let part = next(&attempt, blocks.try_next(), &mut outage).await;

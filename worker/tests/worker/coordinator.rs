@@ -244,9 +244,17 @@ impl State {
             let last = self.shards.values().filter_map(|place| place.shard.group).max();
             let group = GroupId(last.map_or(0, |last| last.0 + 1));
             let range = Range { from: 0, to: u32::try_from(names.len()).unwrap() };
+            let live = self.shards[&id].shard.period;
+            let by_names = self.spec.contains("tail-by");
+            let to = if by_names { live.from } else { to };
             let (kind, period) = (ShardKind::Copy(Density::Sparse), Period { from: from.min(to), to });
             let shard = Shard::planned(ShardId::copy(group, 0), kind, Some(group), range, period);
             let stable = self.shards[&id].stable.clone();
+            if by_names {
+                let shard = Shard::planned(ShardId::tail(group), ShardKind::Tail, Some(group), range, live);
+                let place = Place { shard, stable: stable.clone(), names: names.clone() };
+                self.shards.insert(place.shard.id.clone(), place);
+            }
             self.shards.insert(shard.id.clone(), Place { shard, stable, names });
         }
         answer

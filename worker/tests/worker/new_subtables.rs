@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tdferry_common::batch::Value;
+use tdferry_common::id::GroupId;
 use tdferry_common::shard::ShardKind;
 use tdferry_common::testing::{Call, Event};
 use tokio::time::sleep;
@@ -58,6 +59,37 @@ async fn one_that_is_written_to_and_one_that_is_not_are_created_and_copied_whole
         assert_eq!(*created.lock().unwrap(), [0], "it was created before the plan grew");
         live.stop().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_lists_of_names_are_followed_each_row_is_read_by_one_tail_and_what_is_new_gets_one_of_its_own()
+{
+    let stage = Stage::with_options(meters(39), &[("mode", "both"), ("tail-by", "names")]);
+    stage.prepare();
+    let listed = |group, names| stage.listed_tail("meters", GroupId(group), names);
+    let tails = [stage.tail("meters"), listed(5, 0..2), listed(6, 2..3)];
+    stage.coordinator.add(tails.into_iter().chain([stage.dense("meters")]));
+    let live = Live { running: stage.start(), stage };
+    live.until_same().await;
+    let before = live.stage.source.counters().rows_read;
+    for n in 0..60 {
+        live.write(&format!("d{:04}", n % 3), Duration::ZERO);
+        sleep(SECOND).await;
+    }
+    live.until_same().await;
+    assert_eq!(live.stage.source.counters().rows_read - before, 60, "each row is read once");
+
+    live.write("d0002", 300 * SECOND);
+    live.until_same().await;
+    live.add_meter("new");
+    backfill(&live, "new", SECOND, 1..50);
+    live.until_same().await;
+    assert_eq!(live.stage.coordinator.state().grows.len(), 1);
+    // and is followed on
+    live.write("new", Duration::ZERO);
+    live.write("new", 90 * SECOND + Duration::from_millis(1));
+    live.until_same().await;
+    live.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -163,6 +163,16 @@ impl Stage {
         place
     }
 
+    /// Follows some subtables of a stable by their names.
+    pub(crate) fn listed_tail(&self, stable: &str, group: GroupId, names: std::ops::Range<usize>) -> Place {
+        let mut place = self.tail(stable);
+        place.names = self.names(stable)[names].to_vec();
+        let range = Range { from: 0, to: u32::try_from(place.names.len()).unwrap() };
+        let (id, period) = (ShardId::tail(group), place.shard.period);
+        place.shard = Shard::planned(id, ShardKind::Tail, Some(group), range, period);
+        place
+    }
+
     pub(crate) fn schema(&self) -> Place {
         without_group(ShardId::schema(), ShardKind::Schema)
     }
