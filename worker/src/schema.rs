@@ -26,12 +26,13 @@ pub(crate) async fn run(attempt: &Attempt) -> Worked<Finish> {
     let (source, sink) = (attempt.source().await?, attempt.sink().await?);
     let selection = select(attempt, source.as_ref()).await?;
     create(attempt, source.as_ref(), sink.as_ref(), &selection).await?;
+    hold(attempt, source.as_ref(), sink.as_ref(), &selection).await?;
     let end = attempt.shard().end();
     attempt.ledger.advance(|offset, _| *offset = end);
     Ok(Finish::Commit)
 }
 
-/// Creates what is missing of a selection, as far as the task creates anything, and holds all of it against the target.
+/// Creates what is missing of a selection, as far as the task creates anything.
 pub(crate) async fn create(
     attempt: &Attempt,
     source: &dyn Source,
@@ -46,7 +47,7 @@ pub(crate) async fn create(
     if mode != Mode::Verify && attempt.spec.options.on_missing_column == OnMissingColumn::Widen {
         add_columns(attempt, sink, selection).await?;
     }
-    hold(attempt, source, sink, selection).await
+    Ok(())
 }
 
 /// What the task takes of the source.
@@ -122,6 +123,7 @@ async fn all(statements: Vec<BoxFuture<'_, Worked<()>>>) -> Worked<()> {
     stream::iter(statements).buffer_unordered(STATEMENTS).try_collect().await
 }
 
+/// Holds all of a selection against the target.
 async fn hold(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink, selection: &Selection) -> Worked<()> {
     // what others read before this was created is of no use any more
     attempt.session.structures.forget(attempt);

@@ -26,14 +26,24 @@ pub(crate) const TABLES: usize = 500;
 #[derive(Clone, Default)]
 pub(crate) struct Structures(Arc<std::sync::Mutex<BTreeMap<String, Arc<Mutex<Known>>>>>);
 
+/// Each with when it was answered.
 #[derive(Default)]
 struct Known {
     both: Option<(Instant, Arc<Both>)>,
-    normal: Option<(Instant, Arc<BTreeMap<String, NormalTable>>)>,
+    normal: Option<(Instant, Arc<NormalTables>)>,
+}
+
+/// The source's normal tables by name.
+pub(crate) struct NormalTables {
+    /// What came later is not in it.
+    pub(crate) asked: Instant,
+    pub(crate) tables: BTreeMap<String, NormalTable>,
 }
 
 /// Databases and stables of both sides, each by its own names.
 pub(crate) struct Both {
+    /// What came later is not in it.
+    pub(crate) asked: Instant,
     mapping: Mapping,
     pub(crate) source: Database,
     pub(crate) target: Option<Database>,
@@ -60,16 +70,20 @@ impl Layout {
 }
 
 impl Structures {
-    /// Has what was asked longer ago asked anew next time.
+    /// Has what was answered longer ago asked anew next time.
     pub(crate) async fn refresh(&self, asker: &Asker, age: Duration) {
         let known = self.of(asker);
         let mut known = known.lock().await;
-        if known.both.as_ref().is_some_and(|(at, _)| at.elapsed() >= age) {
-            known.both = None;
-        }
-        if known.normal.as_ref().is_some_and(|(at, _)| at.elapsed() >= age) {
-            known.normal = None;
-        }
+        known.both.take_if(|(at, _)| at.elapsed() >= age);
+        known.normal.take_if(|(at, _)| at.elapsed() >= age);
+    }
+
+    /// Has what was asked up to a moment asked anew next time: those that begin at about the same time ask twice together.
+    pub(crate) async fn renew(&self, asker: &Asker, moment: Instant) {
+        let known = self.of(asker);
+        let mut known = known.lock().await;
+        known.both.take_if(|(_, both)| both.asked <= moment);
+        known.normal.take_if(|(_, normal)| normal.asked <= moment);
     }
 
     /// Both sides' databases and stables.
@@ -81,7 +95,7 @@ impl Structures {
     ) -> Worked<Arc<Both>> {
         let known = self.of(asker);
         let mut known = known.lock().await;
-        if let Some((_, both)) = known.both.as_ref().filter(|(at, _)| at.elapsed() < KEPT_FOR) {
+        if let Some((_, both)) = known.both.as_ref().filter(|(at, _)| at.elapsed() < kept_for(asker)) {
             return Ok(Arc::clone(both));
         }
         let both = Arc::new(ask_both(asker, source, sink).await?);
@@ -90,20 +104,18 @@ impl Structures {
     }
 
     /// The source's normal tables by name.
-    pub(crate) async fn normal(
-        &self,
-        asker: &Asker,
-        source: &dyn Source,
-    ) -> Worked<Arc<BTreeMap<String, NormalTable>>> {
+    pub(crate) async fn normal(&self, asker: &Asker, source: &dyn Source) -> Worked<Arc<NormalTables>> {
         let known = self.of(asker);
         let mut known = known.lock().await;
-        if let Some((_, tables)) = known.normal.as_ref().filter(|(at, _)| at.elapsed() < KEPT_FOR) {
-            return Ok(Arc::clone(tables));
+        if let Some((_, normal)) = known.normal.as_ref().filter(|(at, _)| at.elapsed() < kept_for(asker)) {
+            return Ok(Arc::clone(normal));
         }
+        let asked = Instant::now();
         let listed = asker.list("listing the normal tables", Side::Source, || source.normal_tables()).await?;
-        let tables = Arc::new(listed.into_iter().map(|table| (table.name.clone(), table)).collect());
-        known.normal = Some((Instant::now(), Arc::clone(&tables)));
-        Ok(tables)
+        let tables = listed.into_iter().map(|table| (table.name.clone(), table)).collect();
+        let normal = Arc::new(NormalTables { asked, tables });
+        known.normal = Some((Instant::now(), Arc::clone(&normal)));
+        Ok(normal)
     }
 
     /// Columns of the shard's tables, held against the target's. Where they do not fit the shard fails.
@@ -125,7 +137,7 @@ impl Structures {
     async fn fit(&self, asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {
         let stable = &asker.looked_at.stable;
         if stable.is_empty() {
-            let known = self.normal(asker, source).await?;
+            let known = &self.normal(asker, source).await?.tables;
             let tables: Vec<_> = asker.looked_at.names().iter().filter_map(|name| known.get(name)).collect();
             return fit_normal(asker, sink, &tables).await;
         }
@@ -168,13 +180,20 @@ impl Structures {
         source: &dyn Source,
         sink: &dyn Sink,
     ) -> Worked<(Layout, Vec<Mismatch>)> {
-        let both = self.both(asker, source, sink).await?;
+        let begun = Instant::now();
+        let mut both = self.both(asker, source, sink).await?;
+        let stable = &asker.looked_at.stable;
+        if !stable.is_empty() && both.source_stable(stable).is_none() {
+            // it may be newer than what is known
+            self.renew(asker, begun).await;
+            both = self.both(asker, source, sink).await?;
+        }
         let database = both.target.as_ref().ok_or_else(|| no_database(asker))?;
         let mut mismatches: Vec<_> = target::hold_precision(&both.source, database).into_iter().collect();
-        let layout = if asker.looked_at.stable.is_empty() {
+        let layout = if stable.is_empty() {
             self.normal_layout(asker, source, sink, &mut mismatches).await?
         } else {
-            stable_layout(&both, &asker.looked_at.stable, &mut mismatches)?
+            stable_layout(&both, stable, &mut mismatches)?
         };
         Ok((layout, mismatches))
     }
@@ -195,8 +214,15 @@ impl Structures {
         sink: &dyn Sink,
         mismatches: &mut Vec<Mismatch>,
     ) -> Worked<Layout> {
-        let known = self.normal(asker, source).await?;
+        let begun = Instant::now();
+        let mut known = self.normal(asker, source).await?;
         let names = asker.looked_at.names();
+        if names.iter().any(|name| !known.tables.contains_key(name)) {
+            // it may be newer than what is known
+            self.renew(asker, begun).await;
+            known = self.normal(asker, source).await?;
+        }
+        let known = &known.tables;
         let tables: Vec<_> = names.iter().filter_map(|name| known.get(name)).collect();
         // what is followed and dropped is not followed any more; what is to be copied was promised
         let may_go = asker.looked_at.may_go;
@@ -233,6 +259,7 @@ impl Structures {
 }
 
 async fn ask_both(asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked<Both> {
+    let asked = Instant::now();
     let by_name = |stables: Vec<Stable>| stables.into_iter().map(|one| (one.name.clone(), one)).collect();
     let target = asker.ask("reading the target database", Side::Sink, || sink.database()).await?;
     let target_stables = match target {
@@ -241,6 +268,7 @@ async fn ask_both(asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked
     };
     let source_stables = asker.ask("listing the source's stables", Side::Source, || source.stables()).await?;
     Ok(Both {
+        asked,
         mapping: asker.mapping(),
         source: asker.ask("reading the source database", Side::Source, || source.database()).await?,
         target,
@@ -294,6 +322,14 @@ impl Both {
         let mut mismatches = target::hold_columns(&stable.name, Of::Column, &stable.columns, &found.columns);
         mismatches.extend(target::hold_columns(&stable.name, Of::Tag, &stable.tags, &found.tags));
         mismatches
+    }
+}
+
+/// How long what was asked counts: what is followed changes, and a lease may be on what came just now.
+fn kept_for(asker: &Asker) -> Duration {
+    match asker.spec.options.mode {
+        Mode::Realtime | Mode::Both => KEPT_FOR.min(asker.spec.options.schema_polling_interval),
+        Mode::History | Mode::Verify => KEPT_FOR,
     }
 }
 

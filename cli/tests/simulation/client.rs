@@ -15,7 +15,7 @@ use tonic::{Code, Response, Status};
 use crate::faults::QUIET_FROM;
 use crate::hosts::Failure;
 use crate::world::{TASK, World};
-use crate::{acts, check, net};
+use crate::{acts, check, cutover, net};
 
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// A source that is followed is equal in so many looks: what is found last is in the plan by then.
@@ -91,7 +91,11 @@ pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
         let task = operator.ask(get).await?.task.unwrap_or_default();
         let (terminal, poisoned) = (task.terminal, task.state == "failed" && task.reason.contains(POISONED));
         *world.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
-        if world.live.is_some() && turmoil::elapsed() >= QUIET_FROM {
+        if turmoil::elapsed() >= QUIET_FROM
+            && let Some(cutover) = &world.cutover
+        {
+            cutover::ask(&mut operator, &world, cutover).await?;
+        } else if world.live.is_some() && turmoil::elapsed() >= QUIET_FROM {
             quiet = if world.is_live() && check::equal(&world).is_ok() { quiet + 1 } else { 0 };
             if quiet == LOOKS_EQUAL {
                 return Ok(());

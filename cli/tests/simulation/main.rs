@@ -10,6 +10,7 @@
 mod acts;
 mod check;
 mod client;
+mod cutover;
 mod disk;
 mod faults;
 mod gate;
@@ -99,13 +100,11 @@ fn a_cell_that_is_lost_on_its_way_is_found_by_comparing_digests() {
 }
 
 #[test]
-#[ignore = "following is simulated only where TDFERRY_SIM_LIVE names a share of the seeds: it takes too long yet"]
 fn a_watermark_before_its_rows_is_found() {
     found(Planted::FollowedBeforeWrite, "S3");
 }
 
 #[test]
-#[ignore = "following is simulated only where TDFERRY_SIM_LIVE names a share of the seeds: it takes too long yet"]
 fn a_tail_that_forgets_to_have_the_plan_grow_is_found() {
     found(Planted::ForgetsToGrow, "S9");
 }

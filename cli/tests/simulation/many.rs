@@ -36,7 +36,7 @@ const ANSWER: &str = "ran: ";
 /// The test that a failing seed is replayed with.
 const REPLAY: &str = "every_promise_holds_under_every_seed";
 /// What must have fired over the fixed seeds, or nothing was shown.
-const MUST_FIRE: [&str; 35] = [
+const MUST_FIRE: [&str; 42] = [
     "crash worker",
     "crash coordinator",
     "crash store",
@@ -72,9 +72,16 @@ const MUST_FIRE: [&str; 35] = [
     "undrained",
     "rebalance of some leases",
     "rebalance of none",
+    "late row written",
+    "burst written",
+    "subtable added",
+    "normal table added",
+    "stable added",
+    "column added",
+    "cut over",
 ];
 /// Crashes at a step, some of which fire in one seed of ten: all of them must have fired over many seeds.
-const RARE: [&str; 20] = [
+const RARE: [&str; 24] = [
     "crash worker before claim",
     "crash worker after claim",
     "crash worker before write",
@@ -85,6 +92,8 @@ const RARE: [&str; 20] = [
     "crash worker after finish",
     "crash worker before cut",
     "crash worker after cut",
+    "crash worker before grow",
+    "crash worker after grow",
     "crash coordinator before claim",
     "crash coordinator after claim",
     "crash coordinator before commit",
@@ -93,6 +102,8 @@ const RARE: [&str; 20] = [
     "crash coordinator after finish",
     "crash coordinator before cut",
     "crash coordinator after cut",
+    "crash coordinator before grow",
+    "crash coordinator after grow",
     "crash store before write",
     "crash store after write",
 ];

@@ -44,6 +44,11 @@ pub(crate) enum Planted {
 pub(crate) struct Beliefs(Mutex<BTreeMap<Vec<u8>, Duration>>);
 
 impl Planted {
+    /// Whether only following a source shows it.
+    pub(crate) const fn needs_production(self) -> bool {
+        matches!(self, Self::FollowedBeforeWrite | Self::ForgetsToGrow)
+    }
+
     /// What a coordinator asks its store for instead.
     pub(crate) fn instead(self, asked: Request, beliefs: &Beliefs, lives: Duration) -> Request {
         let Some(mut txn) = asked.txn() else { return asked };

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use turmoil::Sim;
 
 use crate::check::{self, Shown};
+use crate::cutover::Cutover;
 use crate::faults::{self, DOWN_AT_MOST, Fault, QUIET_FROM, USUAL_LATENCY};
 use crate::kinds::{self, Kind, STORE};
 use crate::log::Log;
@@ -88,8 +89,8 @@ fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
         }
         if sim.elapsed() > QUIET_FROM + ends_within {
             check::check(&world)?;
-            let seen = world.seen.lock().unwrap();
-            let state = seen.as_ref().map(|task| (task.state.clone(), task.progress, task.reason.clone()));
+            let seen = world.seen.lock().unwrap().clone();
+            let state = seen.map(|task| (task.state, task.progress, task.reason));
             return Err(format!(
                 "L1: the task has not ended {ends_within:?} after the last fault: {state:?}; {:?}",
                 check::equal(&world)
@@ -120,9 +121,10 @@ fn simulate(seed: u64, planted: Planted, log: &Log) -> Result<Ran, String> {
 
 fn completed(world: &World) -> Result<(), String> {
     let seen = world.seen.lock().unwrap();
+    let follows_on = world.live.is_some() && world.cutover.is_none();
     match seen.as_ref() {
-        Some(task) if task.state == "completed" && world.live.is_none() => Ok(()),
-        Some(task) if task.phase == "live" && world.live.is_some() => Ok(()),
+        Some(task) if task.state == "completed" && !follows_on => Ok(()),
+        Some(task) if task.phase == "live" && follows_on => Ok(()),
         Some(task) => Err(format!("L1: the task ended as {}: {}", task.state, task.reason)),
         None => Err("L1: nobody ever saw the task".to_owned()),
     }
@@ -178,6 +180,7 @@ impl Driver {
         }
         let over: Vec<Fault> = self.under_way.extract_if(.., |fault| fault.to <= now).collect();
         over.iter().for_each(|fault| ended(sim, world, fault));
+        self.waiting.extend(world.cutover.as_ref().and_then(Cutover::crash));
         while self.waiting.first().is_some_and(|fault| fault.from <= now) {
             let fault = self.waiting.remove(0);
             world.log.note(format!("{} begins", fault.kind));

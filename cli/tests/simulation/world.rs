@@ -19,6 +19,7 @@ use tdferry_proto::v1;
 use turmoil::Sim;
 
 use crate::acts::{self, Act};
+use crate::cutover::{self, Cutover};
 use crate::gate::Gate;
 use crate::kinds::{WORKERS, peers, worker_host};
 use crate::live::{self, Mode};
@@ -53,6 +54,8 @@ pub(crate) struct World {
     pub(crate) spec: String,
     /// Whether production goes on, and what the task follows then.
     pub(crate) live: Option<Mode>,
+    /// How it is cut over at the end, if it is.
+    pub(crate) cutover: Option<Cutover>,
     /// Whether some reads end early.
     pub(crate) shorts: Arc<Shorts>,
     /// How long one call to a database takes at most.
@@ -98,7 +101,7 @@ impl World {
             every_type: rng.random_bool(0.5),
             ..Recipe::small(rng.random())
         };
-        let live = live::draw(seed);
+        let live = live::draw(seed, planted.needs_production());
         // a short history, so that faults are left for what follows it
         let recipe = match live {
             Some(_) => Recipe { dense: (3, 60), sparse: (12, 3), ..recipe },
@@ -110,6 +113,7 @@ impl World {
         sink.on_event(Arc::new(move |event| sees.sink_event(event)));
         let at = Duration::from_millis(rng.random_range(1_500..30_000));
         let pauses = rng.random_bool(0.3).then(|| (at, Duration::from_millis(rng.random_range(500..5_000))));
+        let workers: Vec<_> = (0..rng.random_range(3..=WORKERS)).map(|_| WorkerSwitches::default()).collect();
         Arc::new(Self {
             seed,
             log,
@@ -118,7 +122,8 @@ impl World {
             disk: MemoryStorage::new().with_latency(DISK),
             source,
             sink,
-            workers: (0..rng.random_range(3..=WORKERS)).map(|_| WorkerSwitches::default()).collect(),
+            cutover: live.and_then(|_| cutover::draw(seed, workers.len())),
+            workers,
             spec: spec(rng, live),
             live,
             shorts: Arc::default(),

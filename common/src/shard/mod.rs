@@ -416,7 +416,13 @@ impl Shard {
             | ShardKind::Repair(..)
             | ShardKind::Tail => true,
         };
-        counted && self.checkpoint.offset == self.end()
+        counted && self.is_at_its_end()
+    }
+
+    /// Whether nothing is left to do. A tail hears of its end while it goes on, and may have passed it by then.
+    pub fn is_at_its_end(&self) -> bool {
+        let (offset, end) = (self.checkpoint.offset, self.end());
+        offset == end || (self.kind == ShardKind::Tail && offset > end)
     }
 
     /// Compared to the end, with something to tell.

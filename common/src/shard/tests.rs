@@ -173,6 +173,8 @@ fn a_tail_ends_at_its_mark_and_goes_on_where_that_is_taken_back() {
         outcome: Outcome::Done,
     };
     assert!(bounded.clone().next(end(899)).is_err());
+    let beyond = bounded.clone().next(end(950)).unwrap();
+    assert_eq!(beyond.state, ShardState::Done, "it heard of its end when it had passed it");
     let done = bounded.next(end(900)).unwrap();
     assert_eq!(done.state, ShardState::Done);
     let open = done.next(ShardEvent::Bounded { to: i64::MAX }).unwrap();

@@ -381,7 +381,7 @@ fn is_done(shard: &Shard) -> bool {
     let totals = &shard.checkpoint.totals;
     let counted = !matches!(shard.kind, ShardKind::Copy(_)) || totals.agree();
     let equal = matches!(shard.kind, ShardKind::Repair(..)) || totals.differing.is_none();
-    counted && equal && shard.checkpoint.offset == shard.end()
+    counted && equal && shard.is_at_its_end()
 }
 
 /// Whether one event leads from one record to the next. Records cut long reasons, so their bytes are compared.

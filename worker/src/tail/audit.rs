@@ -263,6 +263,7 @@ impl Tail {
         if tables.len() > FEW_TABLES {
             return self.take(period).await;
         }
+        self.unsure.read(period);
         let mut all = Taken::default();
         for table in tables {
             all.add(self.table(table, period).await?);

@@ -9,27 +9,58 @@ use std::time::Duration;
 use tdferry_common::port::{Sink, Source};
 use tdferry_common::schema::Column;
 use tdferry_common::time::Period;
+use tokio::time::Instant;
 
 use super::Tail;
+use super::take::Taken;
 use crate::lease::{Attempt, Worked};
-
-/// Looks that lie between a change and its being found, at most: one may have been under way.
-const LOOKS_BEHIND: u32 = 2;
 
 /// Columns and tags as the source has them, by stable or normal table. The task may leave out some.
 pub(super) type Seen = BTreeMap<String, (Vec<Column>, Vec<Column>)>;
 
-/// What the source has of what is followed.
-pub(super) async fn seen(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<Seen> {
+/// What the source has of what is followed, and when it was asked.
+pub(super) async fn seen(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<(Seen, Instant)> {
     let (structures, stable) = (&attempt.session.structures, &attempt.claimed.stable);
     if stable.is_empty() {
-        let tables = structures.normal(attempt, source).await?;
-        let columns = |name: &String| Some((name.clone(), (tables.get(name)?.columns.clone(), Vec::new())));
-        return Ok(attempt.claimed.shard_names().iter().filter_map(columns).collect());
+        let known = structures.normal(attempt, source).await?;
+        let columns =
+            |name: &String| Some((name.clone(), (known.tables.get(name)?.columns.clone(), Vec::new())));
+        let seen = attempt.claimed.shard_names().iter().filter_map(columns).collect();
+        return Ok((seen, known.asked));
     }
     let both = structures.both(attempt, source, sink).await?;
     let stable = both.source_stable(stable);
-    Ok(stable.map(|one| (one.name.clone(), (one.columns.clone(), one.tags.clone()))).into_iter().collect())
+    let seen = stable.map(|one| (one.name.clone(), (one.columns.clone(), one.tags.clone())));
+    Ok((seen.into_iter().collect(), both.asked))
+}
+
+/// What was read by a structure of which it is not known yet that it was still the source's by then.
+#[derive(Debug, Default)]
+pub(super) struct Unsure(Vec<(Instant, Period)>);
+
+impl Unsure {
+    pub(super) fn read(&mut self, period: Period) {
+        self.0.push((Instant::now(), period));
+    }
+
+    /// Nothing had changed when the source was asked then.
+    fn sure_until(&mut self, asked: Instant) {
+        self.0.retain(|(read, _)| *read >= asked);
+    }
+
+    /// Gives it up to be read once more, each moment once.
+    fn take(&mut self) -> Vec<Period> {
+        let mut periods: Vec<_> = std::mem::take(&mut self.0).into_iter().map(|(_, period)| period).collect();
+        periods.sort_by_key(|period| period.from);
+        let mut whole: Vec<Period> = Vec::new();
+        for period in periods {
+            match whole.last_mut().filter(|last| period.from <= last.to) {
+                Some(last) => last.to = last.to.max(period.to),
+                None => whole.push(period),
+            }
+        }
+        whole
+    }
 }
 
 /// Waits until the source has the stable that is to be followed, or it is not to be any more.
@@ -37,7 +68,9 @@ pub(super) async fn awaited(attempt: &Attempt, source: &dyn Source, sink: &dyn S
     let stable = &attempt.claimed.stable;
     let interval = attempt.spec.options.schema_polling_interval;
     let mut is_told = stable.is_empty();
-    while !stable.is_empty() && attempt.ends_at() == i64::MAX && seen(attempt, source, sink).await?.is_empty()
+    while !stable.is_empty()
+        && attempt.ends_at() == i64::MAX
+        && seen(attempt, source, sink).await?.0.is_empty()
     {
         if !std::mem::replace(&mut is_told, true) {
             tracing::warn!(stable, "the source has no such stable; it is followed once it is back");
@@ -53,16 +86,16 @@ pub(super) async fn awaited(attempt: &Attempt, source: &dyn Source, sink: &dyn S
 }
 
 impl Tail {
-    /// Looks whether the structure is still the one that is read by, and follows it.
-    pub(super) async fn structure(&mut self) -> Worked<()> {
-        let interval = self.options().schema_polling_interval;
-        self.restructure(interval).await?;
+    /// Looks whether the structure is still the one that is read by, and follows it; what is known of it is at most so old.
+    pub(super) async fn structure(&mut self, age: Duration) -> Worked<()> {
+        self.restructure(age).await?;
         if !std::mem::take(&mut self.is_altered) {
             return Ok(());
         }
-        let behind = self.precision.units(interval * LOOKS_BEHIND + self.options().interval);
-        let from = self.watermark.saturating_sub(behind).max(self.attempt.shard().period.from);
-        let taken = self.take(Period { from, to: self.watermark }).await?;
+        let mut taken = Taken::default();
+        for period in self.unsure.take() {
+            taken.add(self.take(period).await?);
+        }
         tracing::info!(
             rows = taken.read,
             "the source's structure changed; what was read since is read once more"
@@ -75,9 +108,13 @@ impl Tail {
         let Self { attempt, source, sink, .. } = &*self;
         let structures = &attempt.session.structures;
         structures.refresh(attempt, age).await;
-        let now = seen(attempt, source.as_ref(), sink.as_ref()).await?;
+        let (now, asked) = seen(attempt, source.as_ref(), sink.as_ref()).await?;
         let changed: Seen = now.into_iter().filter(|(name, one)| self.seen.get(name) != Some(one)).collect();
         if changed.is_empty() {
+            // what was altered before is still to be read once more
+            if !self.is_altered {
+                self.unsure.sure_until(asked);
+            }
             return Ok(());
         }
         // which gives the target what it lacks of it

@@ -33,6 +33,7 @@ pub(super) async fn run(attempt: &Attempt) -> Worked<Finish> {
     loop {
         attempt.go_on()?;
         let next = Instant::now() + attempt.spec.options.schema_polling_interval;
+        let begun = clock.now();
         let tails = attempt.shard().period.from;
         let from = period::taken_from(&attempt.spec.options, database.precision, tails);
         let selection = schema::select(attempt, source.as_ref()).await?;
@@ -45,8 +46,9 @@ pub(super) async fn run(attempt: &Attempt) -> Worked<Finish> {
             attempt.ledger.advance(|offset, _| offset.next = now.min(attempt.ends_at()).max(offset.next));
         }
         let end = attempt.ends_at();
-        if clock.now() >= end {
-            attempt.ledger.advance(|offset, _| offset.next = end);
+        // what came before the end was looked for after it
+        if begun >= end {
+            attempt.ledger.advance(|offset, _| offset.next = end.max(offset.next));
             return Ok(Finish::Commit);
         }
         tokio::select! {
@@ -85,6 +87,7 @@ impl Followed {
         if attempt.spec.options.schema == SchemaMode::None {
             self.keep_those_there(attempt, sink, (&mut stables, &mut tables)).await?;
         } else {
+            // the tails of what is followed hold it against the target, and give it what it lacks by then
             schema::create(attempt, source, sink, selection).await?;
         }
         for name in stables {

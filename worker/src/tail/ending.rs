@@ -1,5 +1,7 @@
-//! The end of a tail, at a mark behind which nobody writes any more: what came late is looked for once more over all
-//! horizons, until nothing is found.
+//! The end of a tail, at a mark behind which nobody writes any more: new subtables and what came late are looked for once
+//! more, over all horizons, until nothing is found.
+
+use std::time::Duration;
 
 use super::Tail;
 use crate::lease::Worked;
@@ -28,6 +30,9 @@ impl Tail {
             }
             return Ok(false);
         }
+        // what came since the last look
+        self.structure(Duration::ZERO).await?;
+        self.meet_all().await?;
         for _ in 0..ROUNDS {
             let before = self.attempt.ledger.totals().late;
             self.audits.all_at_once();

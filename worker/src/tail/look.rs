@@ -53,8 +53,9 @@ impl Tail {
             self.once_more().await?;
         }
         if now >= self.looks.structure {
-            self.looks.structure = now + self.options().schema_polling_interval;
-            self.structure().await?;
+            let interval = self.options().schema_polling_interval;
+            self.looks.structure = now + interval;
+            self.structure(interval).await?;
             if self.follows != Follows::Listed {
                 self.subtables().await?;
                 self.retag().await?;

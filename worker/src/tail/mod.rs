@@ -28,7 +28,7 @@ use crate::filter::Filter;
 use crate::lease::{Attempt, Claimed, Finish, Worked};
 use crate::structure::Layout;
 use audit::Audits;
-use change::Seen;
+use change::{Seen, Unsure};
 use clock::SourceClock;
 use known::Known;
 use look::Looks;
@@ -44,6 +44,7 @@ struct Tail {
     seen: Seen,
     /// The structure changed, and what was read before that is to be read once more.
     is_altered: bool,
+    unsure: Unsure,
     writer: Writer,
     filter: Filter,
     precision: Precision,
@@ -148,8 +149,10 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
 impl Tail {
     async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
         let (source, sink) = (attempt.source().await?, attempt.sink().await?);
+        // what is followed may be newer than what others asked for
+        attempt.session.structures.renew(&attempt, Instant::now()).await;
         change::awaited(&attempt, source.as_ref(), sink.as_ref()).await?;
-        let seen = change::seen(&attempt, source.as_ref(), sink.as_ref()).await?;
+        let (seen, _) = change::seen(&attempt, source.as_ref(), sink.as_ref()).await?;
         let both = attempt.session.structures.both(&attempt, source.as_ref(), sink.as_ref()).await?;
         let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
         let precision = both.source.precision;
@@ -167,6 +170,7 @@ impl Tail {
             layout,
             seen,
             is_altered: false,
+            unsure: Unsure::default(),
             writer,
             filter: Filter::new(&attempt.spec.options),
             precision,

@@ -48,6 +48,7 @@ enum Part {
 impl Tail {
     /// Takes all rows of a period into the target.
     pub(super) async fn take(&mut self, period: Period) -> Worked<Taken> {
+        self.unsure.read(period);
         match &self.layout {
             Layout::Stable { stable, .. } => {
                 let stable = stable.clone();

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use tdferry_common::batch::Value;
+use tdferry_common::id::{GroupId, ShardId};
 use tdferry_common::schema::{Column, DataType, Stable};
+use tdferry_common::shard::{Range, ShardState};
 use tdferry_common::testing::{MemDatabase, column};
 use tdferry_common::time::Precision;
 use tokio::time::sleep;
 
 use crate::production::Live;
-use crate::stage::Stage;
+use crate::stage::{NOW_MILLIS, Stage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,86 @@ async fn rows_written_as_soon_as_a_column_is_added_have_it_in_the_target() {
         }
         live.until_same().await;
         live.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_row_has_the_new_column_whenever_it_is_found() {
+    // counts are taken once a minute: in some cases between the change and the look that finds it
+    for seconds in (0..60).step_by(2) {
+        let live = Live::new(texts(), &[("audit-window", "10m")]).await;
+        sleep((120 + seconds) * SECOND).await;
+        live.stage.source.change(|source| {
+            alter(source, |columns| columns.push(column("more", DataType::Int)));
+        });
+        let ago = live.now() - 60_000;
+        let row = vec![Value::Timestamp(ago), text(3), Value::Int(7)];
+        live.stage.source.change(|source| source.put_row("d0", row));
+        live.until_same().await;
+        live.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_normal_table_that_is_newer_than_what_is_known_is_copied_and_followed_from_the_first() {
+    let mut database = texts();
+    let columns = database.stables["meters"].columns.clone();
+    database.add_normal_table("old", columns.clone());
+    let stage = Stage::with_options(database, &[("mode", "both"), ("audit-window", "off")]);
+    stage.prepare();
+    let live = Live::over(stage, "").await;
+    sleep(120 * SECOND).await;
+    let followed = vec![Value::Timestamp(live.now() - 60_000), text(3)];
+    for server in [&live.stage.source, &live.stage.sink] {
+        server.change(|held| held.add_normal_table("new", columns.clone()));
+    }
+    live.stage.source.change(|source| source.put_row("new", followed));
+    let (group, range) = (GroupId(98), Range { from: 0, to: 1 });
+    let [tail, mut copy] = [live.stage.tail(""), live.stage.dense("")].map(|mut place| {
+        place.names = vec!["new".to_owned()];
+        (place.shard.group, place.shard.range) = (Some(group), range);
+        place
+    });
+    let mut tail = tail;
+    (tail.shard.id, copy.shard.id) = (ShardId::tail(group), ShardId::copy(group, 0));
+    live.stage.coordinator.add([tail, copy]);
+    live.until_same().await;
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_is_taken_up_though_another_stable_waits_for_its_new_column() {
+    let stage = Stage::with_options(texts(), &[("mode", "both")]);
+    stage.prepare();
+    stage.source.change(|source| {
+        alter(source, |columns| columns.push(column("more", DataType::Int)));
+        let columns = source.stables["meters"].columns.clone();
+        source.add_normal_table("new", columns);
+    });
+    stage.coordinator.add([stage.database_tail()]);
+    let running = stage.start();
+    let taken_up = |grow: &tdferry_proto::v1::GrowRequest| grow.names == ["new"];
+    stage.coordinator.until("it is taken up", |state| state.grows.iter().any(taken_up)).await;
+    running.stop().await;
+    assert!(stage.sink.held().tables.contains_key("new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tail_that_hears_of_its_mark_when_it_has_passed_it_ends() {
+    let stage = Stage::with_options(texts(), &[("mode", "both")]);
+    stage.prepare();
+    let tails = [stage.tail("meters"), stage.database_tail()].map(|mut place| {
+        place.shard.checkpoint.offset.next = NOW_MILLIS + 9_000;
+        place.shard.period.to = NOW_MILLIS + 5_000;
+        place
+    });
+    let ids = tails.clone().map(|place| place.shard.id);
+    stage.coordinator.add(tails);
+    let running = stage.start();
+    stage.coordinator.until_terminal().await;
+    running.stop().await;
+    for id in ids {
+        assert_eq!(stage.coordinator.shard(&id).state, ShardState::Done, "{id}");
     }
 }
 

@@ -173,6 +173,14 @@ impl Stage {
         place
     }
 
+    /// Of the whole database: it looks for new stables and normal tables.
+    pub(crate) fn database_tail(&self) -> Place {
+        let mut place = without_group(ShardId::database_tail(), ShardKind::Tail);
+        place.shard.period = Period { from: NOW_MILLIS, to: i64::MAX };
+        place.shard.checkpoint.offset.next = NOW_MILLIS;
+        place
+    }
+
     pub(crate) fn schema(&self) -> Place {
         without_group(ShardId::schema(), ShardKind::Schema)
     }
