@@ -1,5 +1,6 @@
 //! Following for long: whether the memory of coordinator and workers, what etcd holds and the open connections stay as
-//! they are while a source is written to and gets new subtables. The first third is held against the last one.
+//! they are while a source is written to and gets new subtables. The second third is held against the last one: in the first
+//! the store fills with history, of which it keeps a quarter of an hour.
 
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ struct Soaked {
     new_subtables: u64,
     samples: usize,
     /// Means.
-    first_third: Sample,
+    second_third: Sample,
     last_third: Sample,
     flat: bool,
 }
@@ -98,16 +99,17 @@ pub(crate) async fn run(args: &SoakArgs, tdferry: &Tdferry, json: bool) -> Resul
     }
     let rows = stage.until_same(from).await?;
     let third = (samples.len() / 3).max(1);
-    let (first_third, last_third) =
-        (Sample::mean(&samples[..third]), Sample::mean(&samples[samples.len() - third..]));
+    let (filled, last) = samples.split_at(samples.len() - third);
+    let (second_third, last_third) =
+        (Sample::mean(&filled[filled.len().saturating_sub(third)..]), Sample::mean(last));
     let soaked = Soaked {
         minutes: args.minutes,
         rows,
         new_subtables,
         samples: samples.len(),
-        first_third,
+        second_third,
         last_third,
-        flat: last_third.is_flat_against(&first_third),
+        flat: last_third.is_flat_against(&second_third),
     };
     if json {
         output::json(&soaked)?
@@ -218,21 +220,21 @@ fn number(whole: u64) -> f64 {
 
 impl Soaked {
     fn told(&self) -> String {
-        let (first, last) = (&self.first_third, &self.last_third);
+        let (second, last) = (&self.second_third, &self.last_third);
         format!(
-            "{} minutes, {} rows, {} new subtables, {} samples; means of the first and of the last third: coordinator {:.1} and \
+            "{} minutes, {} rows, {} new subtables, {} samples; means of the second and of the last third: coordinator {:.1} and \
              {:.1} MiB, workers {:.1} and {:.1} MiB, etcd {:.0} and {:.0} KiB in use, {:.1} and {:.1} sockets: {}",
             self.minutes,
             self.rows,
             self.new_subtables,
             self.samples,
-            first.coordinator_kib / 1024.0,
+            second.coordinator_kib / 1024.0,
             last.coordinator_kib / 1024.0,
-            first.workers_kib / 1024.0,
+            second.workers_kib / 1024.0,
             last.workers_kib / 1024.0,
-            first.etcd_bytes / 1024.0,
+            second.etcd_bytes / 1024.0,
             last.etcd_bytes / 1024.0,
-            first.sockets,
+            second.sockets,
             last.sockets,
             if self.flat { "flat" } else { "something grows" }
         )
