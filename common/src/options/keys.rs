@@ -174,7 +174,8 @@ pub const KEYS: &[OptionKey] = &[
         "on-missing-column",
         on_missing_column,
         "fail",
-        "columns that the target's table lacks: fail, widen (add them), or null (leave their values out)"
+        "columns that the target's table lacks: fail, widen (add them), or null (leave their values out); with \
+         schema=none one that is added while the source is followed is told and left out unless this is written"
     ),
     key!(
         "on-bad-name",

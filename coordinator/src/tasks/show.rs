@@ -106,7 +106,8 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
     let shards = || task.current().map(|shard| &shard.shard);
     let lags = state.planned().map(|planned| lags(shards(), planned.cutoff.precision)).unwrap_or_default();
     let passed = state.planned().and_then(|planned| passed(shards(), planned));
-    let troubles: Vec<_> = trouble_lines(shards()).into_iter().chain(alarms(&lags)).chain(passed).collect();
+    let troubles = trouble_lines(shards()).into_iter().chain(notices(mirror, name));
+    let troubles: Vec<_> = troubles.chain(alarms(&lags)).chain(passed).collect();
     let troubled = !troubles.is_empty();
     let words = words(&Seen { state, control, holders, waiting: waiting.clone(), workers, troubled });
     let tally = tally(task.current().map(|shard| &shard.shard));
@@ -166,4 +167,10 @@ fn ended(state: &TaskState) -> Option<i64> {
         | TaskState::Failed { at_millis, .. } => Some(*at_millis),
         TaskState::Surveying | TaskState::Active { .. } => None,
     }
+}
+/// What its tails tell a person to see to, a line each.
+pub(super) fn notices(mirror: &Mirror, task: &TaskName) -> Vec<String> {
+    let all = mirror.workers().flat_map(|worker| &worker.notices);
+    let of = all.filter(|one| one.task == task.as_str());
+    of.map(|one| format!("shard {}: {}", one.shard, one.message)).collect()
 }

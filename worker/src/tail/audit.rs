@@ -90,7 +90,7 @@ impl Audits {
     }
 
     /// How far back the furthest looks.
-    fn furthest(&self) -> i64 {
+    pub(super) fn furthest(&self) -> i64 {
         self.horizons.iter().map(|horizon| horizon.units).max().unwrap_or(0)
     }
 }

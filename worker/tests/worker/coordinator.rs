@@ -300,4 +300,17 @@ impl State {
     pub(crate) fn waited_for(&self) -> BTreeSet<i32> {
         self.heartbeats.iter().flat_map(|beat| &beat.waiting).map(|waiting| waiting.what).collect()
     }
+    /// Bounds every tail, and tells it with the next heartbeat.
+    pub(crate) fn end_tails_at(&mut self, mark: i64) {
+        self.mark = Some(mark);
+        for place in self.shards.values_mut().filter(|place| place.shard.kind == ShardKind::Tail) {
+            place.shard.period.to = mark;
+        }
+    }
+
+    /// What the last heartbeat told a person to see to.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        let last = self.heartbeats.last().into_iter();
+        last.flat_map(|beat| &beat.notices).map(|notice| notice.message.clone()).collect()
+    }
 }

@@ -14,6 +14,7 @@ mod ending;
 mod extra_tables;
 mod faults;
 mod following;
+mod lacking;
 mod late_rows;
 mod leases;
 mod new_subtables;

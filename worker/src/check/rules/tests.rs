@@ -231,15 +231,15 @@ const PLANTED: &[(&str, Plant)] = &[
     ("target-column-missing", |f| there(f).columns.truncate(1)),
     ("target-column-missing", |f| there(f).tags.clear()),
     ("target-column-added", |f| {
-        f.asked.options.on_missing_column = OnMissingColumn::Widen;
+        f.asked.options.on_missing_column = Some(OnMissingColumn::Widen);
         there(f).columns.truncate(1);
     }),
     ("target-column-left-out", |f| {
-        f.asked.options.on_missing_column = OnMissingColumn::Null;
+        f.asked.options.on_missing_column = Some(OnMissingColumn::Null);
         there(f).columns.truncate(1);
     }),
     ("target-column-missing", |f| {
-        f.asked.options.on_missing_column = OnMissingColumn::Null;
+        f.asked.options.on_missing_column = Some(OnMissingColumn::Null);
         there(f).columns.remove(0);
     }),
     ("target-column-shorter", |f| {
