@@ -17,6 +17,7 @@ mod following;
 mod lacking;
 mod late_rows;
 mod leases;
+mod marks;
 mod new_subtables;
 mod policies;
 mod production;
