@@ -110,6 +110,12 @@ pub const KEYS: &[OptionKey] = &[
         "what one tail follows: stable, all of one, or names, a list of its subtables, so that workers share a stable"
     ),
     key!(
+        "lag-alarm",
+        lag_alarm,
+        "5m",
+        "how far realtime may be behind before that is told as a trouble, as 30s or 5m; 0: never"
+    ),
+    key!(
         "stables",
         stables,
         "all",

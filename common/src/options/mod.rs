@@ -146,6 +146,8 @@ pub struct Options {
     pub audit_by: AuditBy,
     /// What one tail follows of a stable.
     pub tail_by: TailBy,
+    /// From which lag on realtime is told to be in trouble; zero: never.
+    pub lag_alarm: Duration,
     /// Which stables.
     pub stables: Names<Pattern>,
     /// Which tables.
@@ -223,6 +225,7 @@ impl Default for Options {
             audit_window: Horizons::default(),
             audit_by: AuditBy::Count,
             tail_by: TailBy::Stable,
+            lag_alarm: Duration::from_secs(300),
             stables: Names::All,
             tables: Names::All,
             columns: Names::All,
