@@ -8,7 +8,7 @@
 
 mod support;
 
-use support::live::{self, LOOK_EVERY, PATIENCE, until_state, worker};
+use support::live::{self, LOOK_EVERY, PATIENCE, until_equal, until_state, worker};
 use support::load;
 use support::process::{answer, kill, tdferry};
 use support::servers::Servers;
@@ -92,6 +92,37 @@ async fn a_stable_that_is_followed_by_lists_of_its_subtables_is_cut_over_too() {
     let compared = servers.compare("power", "power").await;
     assert!(compared.is_equal(), "{:#?}", compared.differences);
     assert_eq!(compared.rows, 2_004);
+    for child in [worker, coordinator] {
+        kill(child).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_differs_at_the_end_is_repaired_by_the_same_command() {
+    let servers = Servers::standins().await;
+    let history = MetersSeed { database: "power".into(), ..MetersSeed::new(2, 100) };
+    servers.source_standin().seed_meters(&history).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (coordinator, address) = live::coordinator(folder.path(), &servers, "").await;
+    let worker = worker(&address);
+    until_state(&address, "live").await;
+    let ask = async |words: &[&str]| {
+        let words = [&["cutover", "move-power", "--freeze"], words, &["--coordinator", &address]].concat();
+        timeout(PATIENCE, answer(&words)).await.unwrap()
+    };
+    let now = wall_now();
+    load::run(&servers.ask_source(), &format!("insert into power.d0 values ({now}, 1.5, 7, 0.25)")).await;
+    until_equal(&servers).await;
+    load::run(&servers.ask_target(), &format!("insert into power.d0 values ({now}, 2.5, 7, 0.25)")).await;
+
+    let told = ask(&["--max-lag", "60"]).await;
+    assert_eq!(told.code, 8, "{}{}", told.stdout, told.stderr);
+    assert!(told.stdout.contains("no-go") && told.stdout.contains("--freeze --repair"), "{}", told.stdout);
+    let told = ask(&["--repair"]).await;
+    assert_eq!(told.code, 0, "{}{}", told.stdout, told.stderr);
+    assert!(told.stdout.contains("completed. go"), "{}", told.stdout);
+    let compared = servers.compare("power", "power").await;
+    assert!(compared.is_equal() && compared.rows == 201, "{:#?}", compared.differences);
     for child in [worker, coordinator] {
         kill(child).await;
     }

@@ -11,9 +11,9 @@ mod support;
 
 use std::time::Duration;
 
-use support::live::{self, LOOK_EVERY, PATIENCE, until_state, worker};
+use support::live::{self, LOOK_EVERY, PATIENCE, until_equal, until_state, worker};
 use support::load;
-use support::process::kill;
+use support::process::{answer, kill};
 use support::servers::Servers;
 use tdferry_common::clock::wall_now;
 use tdferry_common::tdengine::Reader;
@@ -45,24 +45,6 @@ async fn produce(source: Reader, stop: watch::Receiver<bool>) -> usize {
     rows
 }
 
-async fn until_equal(servers: &Servers) -> u64 {
-    let mut last = None;
-    let looked = timeout(PATIENCE, async {
-        loop {
-            let compared = servers.compare("power", "power").await;
-            if compared.is_equal() {
-                return compared.rows;
-            }
-            last = Some(compared.differences);
-            sleep(LOOK_EVERY).await;
-        }
-    });
-    match looked.await {
-        Ok(rows) => rows,
-        Err(_) => panic!("the target never holds what the source holds: {last:#?}"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_while_workers_are_killed_is_all_at_the_target() {
     let servers = Servers::standins().await;
@@ -87,6 +69,64 @@ async fn what_is_written_while_workers_are_killed_is_all_at_the_target() {
     assert!(rows > 2_000 + u64::try_from(written).unwrap(), "and those that new subtables held before");
     until_state(&address, "live").await;
     for child in workers.into_iter().chain([coordinator]) {
+        kill(child).await;
+    }
+}
+
+/// Waits until the task's troubles are as wanted; in one text.
+async fn until_troubles(coordinator: &str, are: impl Fn(&str) -> bool) -> String {
+    let mut last = String::new();
+    let looked = timeout(PATIENCE, async {
+        loop {
+            let told = answer(&["task", "show", "move-power", "--json", "--coordinator", coordinator]).await;
+            last = told.json()["troubles"].to_string();
+            if are(&last) {
+                return;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    });
+    assert!(looked.await.is_ok(), "{last}");
+    last
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_alters_nothing_tells_what_the_target_lacks_and_fills_what_a_person_adds() {
+    let servers = Servers::standins().await;
+    let (source, target) = (servers.ask_source(), servers.ask_target());
+    load::run(&source, "create database power keep 3650 days 10").await;
+    load::run(&target, "create database power keep 3650d duration 10d").await;
+    for to in [&source, &target] {
+        load::run(to, "create table power.meters (ts timestamp, current float) tags (groupid int)").await;
+        load::run(to, "create table power.d0 using power.meters tags (1)").await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let options = "mode = \"realtime\"\nschema = \"none\"\nschema-polling-interval = \"1s\"\n";
+    let (coordinator, address) = live::coordinator_of(folder.path(), &servers, options).await;
+    let worker = worker(&address);
+    until_state(&address, "live").await;
+    load::run(&source, &format!("insert into power.d0 values ({}, 1)", wall_now())).await;
+    until_equal(&servers).await;
+
+    load::run(&source, "create table power.d1 using power.meters tags (2)").await;
+    load::run(&source, &format!("insert into power.d1 values ({}, 2)", wall_now())).await;
+    until_troubles(&address, |told| told.contains("`d1`")).await;
+    load::run(&source, "alter table power.meters add column more int").await;
+    load::run(&source, &format!("insert into power.d0 values ({}, 3, 3)", wall_now())).await;
+    until_troubles(&address, |told| told.contains("`d1`") && told.contains("lacks the column `more`")).await;
+    load::run(&source, &format!("insert into power.d0 values ({}, 4, 4)", wall_now())).await;
+    let refused = answer(&["cutover", "move-power", "--freeze", "--coordinator", &address]).await;
+    assert!(refused.code == 1 && refused.stderr.contains("lacks the column"), "{}", refused.stderr);
+
+    load::run(&target, "alter table power.meters add column more int").await;
+    load::run(&target, "create table power.d1 using power.meters tags (2)").await;
+    until_troubles(&address, |told| told == "[]").await;
+    assert_eq!(until_equal(&servers).await, 4);
+    until_state(&address, "live").await;
+    let cut = answer(&["cutover", "move-power", "--freeze", "--max-lag", "60", "--coordinator", &address]);
+    let cut = timeout(PATIENCE, cut).await.unwrap();
+    assert_eq!(cut.code, 0, "{}{}", cut.stdout, cut.stderr);
+    for child in [worker, coordinator] {
         kill(child).await;
     }
 }

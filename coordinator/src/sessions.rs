@@ -62,6 +62,7 @@ mod tests {
             labels: BTreeMap::new(),
             draining: false,
             waiting: Vec::new(),
+            notices: Vec::new(),
         };
         show(&store, &worker).await.unwrap();
         store.revoke(session).await.unwrap();

@@ -11,8 +11,9 @@ use tdferry_common::clock::Clock;
 use tdferry_common::timing::Timing;
 
 use crate::leases::{Cooling, Cuts, Strays, Trying};
-use crate::progress::RateBook;
+use crate::progress::{PaceBook, RateBook};
 use crate::store::Store;
+use crate::tasks::LagAlarms;
 use crate::view::View;
 
 /// Shared by services and background loops.
@@ -22,6 +23,8 @@ pub(crate) struct Core {
     /// How this coordinator is called among others.
     pub(crate) id: String,
     pub(crate) rates: RateBook,
+    pub(crate) paces: PaceBook,
+    pub(crate) lag_alarms: LagAlarms,
     pub(crate) cooling: Cooling,
     pub(crate) strays: Strays,
     pub(crate) cuts: Cuts,
@@ -36,6 +39,8 @@ impl Core {
             clock,
             id,
             rates: RateBook::default(),
+            paces: PaceBook::default(),
+            lag_alarms: LagAlarms::default(),
             cooling: Cooling::default(),
             strays: Strays::default(),
             cuts: Cuts::default(),

@@ -1,4 +1,4 @@
-//! The heartbeat: tells what is held and waited for, and passes on what is to be done about it.
+//! The heartbeat: tells what is held, waited for and lacking, and passes on what is to be done about it.
 
 use tdferry_common::lease::LeaseKey;
 use tdferry_common::shutdown::StopToken;
@@ -37,6 +37,7 @@ fn beat(session: &Session, slots: u32, stop: &StopToken) -> v1::HeartbeatRequest
         held: held.into_iter().map(Into::into).collect(),
         free_slots: slots.saturating_sub(used),
         waiting: session.waiting.list(),
+        notices: session.notices.list(),
         draining: stop.is_stopping(),
     }
 }

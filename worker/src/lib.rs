@@ -24,6 +24,7 @@ mod held;
 mod lease;
 mod limits;
 mod mapping;
+mod notices;
 mod period;
 pub mod reject;
 mod rejects;

@@ -44,7 +44,7 @@ pub(crate) async fn create(
         create_database(attempt, source, sink).await?;
         create_tables(attempt, sink, selection).await?;
     }
-    if mode != Mode::Verify && attempt.spec.options.on_missing_column == OnMissingColumn::Widen {
+    if mode != Mode::Verify && attempt.spec.options.on_missing_column == Some(OnMissingColumn::Widen) {
         add_columns(attempt, sink, selection).await?;
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::created::Created;
 use crate::held::Held;
 use crate::limits::WriteLimits;
+use crate::notices::Notices;
 use crate::rejects::RejectStores;
 use crate::structure::Structures;
 use crate::tags::StableTags;
@@ -28,6 +29,7 @@ pub(crate) struct Session {
     pub(crate) timing: Timing,
     pub(crate) held: Held,
     pub(crate) waiting: Waiting,
+    pub(crate) notices: Notices,
     pub(crate) structures: Structures,
     pub(crate) stable_tags: StableTags,
     pub(crate) created: Created,

@@ -93,8 +93,8 @@ pub async fn ask(connector: &dyn Connector, spec: &Spec) -> PortResult<Sides> {
     let options = sink.database().await?.unwrap_or_default().options;
     let translations = translations(&held, spec, &options);
     let left_out = match spec.options.on_missing_column {
-        OnMissingColumn::Null => left_out(connector, spec, source.as_ref()).await?,
-        OnMissingColumn::Fail | OnMissingColumn::Widen => Vec::new(),
+        Some(OnMissingColumn::Null) => left_out(connector, spec, source.as_ref()).await?,
+        None | Some(OnMissingColumn::Fail | OnMissingColumn::Widen) => Vec::new(),
     };
     Ok(Sides {
         left_out,
@@ -126,7 +126,7 @@ pub async fn sums(
     let mut filter = Filter::new(&spec.options);
     let mut selection = selection::select(source.as_ref(), spec, &mut filter, Listing::IfPicked).await?;
     let sink = mapping::sink(connector, spec, "").await?;
-    if spec.options.on_missing_column == OnMissingColumn::Null {
+    if spec.options.on_missing_column == Some(OnMissingColumn::Null) {
         leave_out(&mut selection, sink.as_ref(), &Mapping::of(spec)).await?;
     }
     for taken in &selection.stables {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tdferry_common::options::{Mode, SchemaMode};
+use tdferry_common::options::{Mode, OnMissingColumn, Options, SchemaMode};
 use tdferry_common::port::{Side, Sink, Source};
 use tdferry_common::schema::{Column, Database, NormalTable, Stable};
 use tokio::sync::Mutex;
@@ -120,34 +120,63 @@ impl Structures {
 
     /// Columns of the shard's tables, held against the target's. Where they do not fit the shard fails.
     pub(crate) async fn layout(&self, asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked<Layout> {
-        let (layout, mismatches) = self.held(asker, source, sink).await?;
-        if mismatches.is_empty() || !is_followed(asker) {
-            self.settled(asker, mismatches)?;
-            return Ok(layout);
-        }
-        // the source's structure is followed: what was added or made longer since is so at the target first
-        self.fit(asker, source, sink).await?;
-        self.forget(asker);
-        let (layout, mismatches) = self.held(asker, source, sink).await?;
+        let (layout, mismatches) = self.fitted(asker, source, sink).await?;
         self.settled(asker, mismatches)?;
         Ok(layout)
     }
 
+    /// The same for what is followed, with what it goes on without where the target does not have it.
+    pub(crate) async fn layout_to_follow(
+        &self,
+        asker: &Asker,
+        source: &dyn Source,
+        sink: &dyn Sink,
+    ) -> Worked<(Layout, Vec<Mismatch>)> {
+        let (layout, mismatches) = self.fitted(asker, source, sink).await?;
+        let may_lack = |mismatch: &Mismatch| target::goes_without(mismatch, &asker.spec.options);
+        let (lacking, others) = mismatches.into_iter().partition(may_lack);
+        self.settled(asker, others)?;
+        Ok((layout, lacking))
+    }
+
+    /// What was added to the source or made longer is so at the target first, where the task does that.
+    async fn fitted(
+        &self,
+        asker: &Asker,
+        source: &dyn Source,
+        sink: &dyn Sink,
+    ) -> Worked<(Layout, Vec<Mismatch>)> {
+        let (held, fits) = (self.held(asker, source, sink).await?, Fits::of(&asker.spec.options));
+        if held.1.is_empty() || !(fits.adds || fits.alters) {
+            return Ok(held);
+        }
+        self.fit(asker, source, sink, fits).await?;
+        self.forget(asker);
+        self.held(asker, source, sink).await
+    }
+
     /// Gives the target's tables of a shard the columns and tags they lack, and the lengths.
-    async fn fit(&self, asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {
+    async fn fit(&self, asker: &Asker, source: &dyn Source, sink: &dyn Sink, fits: Fits) -> Worked<()> {
         let stable = &asker.looked_at.stable;
         if stable.is_empty() {
             let known = &self.normal(asker, source).await?.tables;
             let tables: Vec<_> = asker.looked_at.names().iter().filter_map(|name| known.get(name)).collect();
-            return fit_normal(asker, sink, &tables).await;
+            return fit_normal(asker, sink, &tables, fits).await;
         }
         let both = self.both(asker, source, sink).await?;
         let Some(own) = both.source_stable(stable) else { return Ok(()) };
-        asker.ask("adding columns and tags", Side::Sink, || sink.add_to_stable(own)).await?;
-        let there = both.target_stables.get(&both.mapping.stable(stable));
-        let there = there.into_iter().flat_map(|there| there.columns.iter().chain(&there.tags)).collect();
         let wanted = both.mapping.target_stable(own);
-        let columns = own.columns.iter().zip(&wanted.columns).chain(own.tags.iter().zip(&wanted.tags));
+        let there = both.target_stables.get(&wanted.name);
+        let has = |name: &str| there.is_none_or(|there| there.columns.iter().any(|one| one.name == name));
+        let columns = own.columns.iter().zip(&wanted.columns);
+        let kept = columns.clone().filter(|(_, wanted)| fits.adds || has(&wanted.name));
+        let added = Stable { columns: kept.map(|(own, _)| own.clone()).collect(), ..own.clone() };
+        asker.ask("adding columns and tags", Side::Sink, || sink.add_to_stable(&added)).await?;
+        if !fits.alters {
+            return Ok(());
+        }
+        let there = there.into_iter().flat_map(|there| there.columns.iter().chain(&there.tags)).collect();
+        let columns = columns.chain(own.tags.iter().zip(&wanted.tags));
         widen(asker, sink, stable, columns, there).await
     }
 
@@ -199,6 +228,7 @@ impl Structures {
     }
 
     fn settled(&self, asker: &Asker, mismatches: Vec<Mismatch>) -> Worked<()> {
+        target::tell_left_out(&mismatches, &asker.spec.options);
         let mismatches = target::unsettled(mismatches, &asker.spec.options);
         if mismatches.is_empty() {
             return Ok(());
@@ -236,7 +266,6 @@ impl Structures {
         let columns = |table: &&NormalTable| {
             let NormalTable { name, columns } = mapping.target_table(table);
             let columns = target::without_missing(&name, &table.columns, &columns, &found);
-            tell_left_out(&table.name, &table.columns, &columns);
             (table.name.clone(), Arc::from(columns))
         };
         let layout = Layout::Normal(tables.iter().map(columns).collect());
@@ -283,18 +312,9 @@ fn stable_layout(both: &Both, name: &str, mismatches: &mut Vec<Mismatch>) -> Wor
     let found = both.hold_stable(&stable);
     let mapped = both.mapping.target_stable(&stable);
     let columns = target::without_missing(&mapped.name, &stable.columns, &mapped.columns, &found);
-    tell_left_out(name, &stable.columns, &columns);
+    let tags = target::without_missing(&mapped.name, &stable.tags, &mapped.tags, &found);
     mismatches.extend(found);
-    Ok(Layout::Stable { columns: Arc::from(columns.as_slice()), stable: Stable { columns, ..stable } })
-}
-
-/// What the target has no column for goes nowhere: whoever looks at the log must see it.
-fn tell_left_out(table: &str, all: &[Column], columns: &[Column]) {
-    if all.len() == columns.len() {
-        return;
-    }
-    let left_out: Vec<_> = all.iter().filter(|one| !columns.contains(one)).map(|one| &one.name).collect();
-    tracing::warn!(table, columns = ?left_out, "columns that the target lacks are left out");
+    Ok(Layout::Stable { columns: Arc::from(columns.as_slice()), stable: Stable { columns, tags, ..stable } })
 }
 
 impl Both {
@@ -333,13 +353,30 @@ fn kept_for(asker: &Asker) -> Duration {
     }
 }
 
-/// Whether what changes in the source's structure is to be so at the target, too.
-fn is_followed(asker: &Asker) -> bool {
-    let options = &asker.spec.options;
-    matches!(options.mode, Mode::Realtime | Mode::Both) && options.schema == SchemaMode::Always
+/// What of a change in the source's structure is to be so at the target, too.
+#[derive(Clone, Copy)]
+struct Fits {
+    /// Columns that are added.
+    adds: bool,
+    /// Tags that are added, and lengths.
+    alters: bool,
 }
 
-async fn fit_normal(asker: &Asker, sink: &dyn Sink, tables: &[&NormalTable]) -> Worked<()> {
+impl Fits {
+    /// What the task says of columns counts before what it does about the structure.
+    fn of(options: &Options) -> Self {
+        let follows = matches!(options.mode, Mode::Realtime | Mode::Both);
+        let alters = follows && options.schema == SchemaMode::Always;
+        let adds = match options.on_missing_column {
+            None => alters,
+            Some(OnMissingColumn::Widen) => follows,
+            Some(OnMissingColumn::Fail | OnMissingColumn::Null) => false,
+        };
+        Self { adds, alters }
+    }
+}
+
+async fn fit_normal(asker: &Asker, sink: &dyn Sink, tables: &[&NormalTable], fits: Fits) -> Worked<()> {
     let mapping = asker.mapping();
     for some in tables.chunks(TABLES) {
         let names: Vec<_> = some.iter().map(|table| table.name.clone()).collect();
@@ -347,8 +384,13 @@ async fn fit_normal(asker: &Asker, sink: &dyn Sink, tables: &[&NormalTable]) -> 
             asker.ask("reading the target's normal tables", Side::Sink, || sink.tables(&names)).await?;
         for table in some {
             let wanted = mapping.target_table(table);
-            let Some(there) = found.iter().find(|there| there.name == wanted.name) else { continue };
-            asker.ask("adding columns", Side::Sink, || sink.add_to_table(table)).await?;
+            let Some(there) = found.iter().find(|there| there.name == table.name) else { continue };
+            if fits.adds {
+                asker.ask("adding columns", Side::Sink, || sink.add_to_table(table)).await?;
+            }
+            if !fits.alters {
+                continue;
+            }
             let columns = table.columns.iter().zip(&wanted.columns);
             widen(asker, sink, &table.name, columns, there.columns.iter().collect()).await?;
         }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use tdferry_common::options::{OnMissingColumn, Options};
+use tdferry_common::options::{Mode, OnMissingColumn, Options, SchemaMode};
 use tdferry_common::schema::{Column, DataType, Database};
 
 /// What a table without a stable is called.
@@ -84,10 +84,36 @@ impl Mismatch {
     }
 }
 
+/// Whether what is followed goes on without it where nobody said what to do: rows have what both sides have, and a person
+/// is told of the rest.
+pub(crate) fn goes_without(mismatch: &Mismatch, options: &Options) -> bool {
+    let follows = matches!(options.mode, Mode::Realtime | Mode::Both);
+    let unsaid = match mismatch {
+        Mismatch::NoColumn { of: Of::Column | Of::Tag, .. } => options.on_missing_column.is_none(),
+        Mismatch::OtherType { of: Of::Column | Of::Tag, source, target, .. } => {
+            source.data_type == target.data_type && options.on_too_long.is_none()
+        }
+        _ => false,
+    };
+    follows && options.schema == SchemaMode::None && unsaid
+}
+
+/// What the target has no column for goes nowhere: whoever looks at the log must see it.
+pub(crate) fn tell_left_out(mismatches: &[Mismatch], options: &Options) {
+    if options.on_missing_column != Some(OnMissingColumn::Null) {
+        return;
+    }
+    for mismatch in mismatches {
+        if let Mismatch::NoColumn { table, of: Of::Column, column } = mismatch {
+            tracing::warn!(table, column = column.name, "a column that the target lacks is left out");
+        }
+    }
+}
+
 /// Leaves out what the task's options settle.
 pub(crate) fn unsettled(mismatches: Vec<Mismatch>, options: &Options) -> Vec<Mismatch> {
     let settled = |mismatch: &Mismatch| match mismatch {
-        Mismatch::NoColumn { of: Of::Column, .. } => options.on_missing_column == OnMissingColumn::Null,
+        Mismatch::NoColumn { of: Of::Column, .. } => options.on_missing_column == Some(OnMissingColumn::Null),
         _ => options.on_too_long.is_some() && mismatch.is_shorter_column(),
     };
     mismatches.into_iter().filter(|mismatch| !settled(mismatch)).collect()
@@ -148,17 +174,26 @@ fn takes(target: &Column, source: &Column) -> bool {
 
 /// Differences in one line, some of them by name, with what to do.
 pub(crate) fn in_words(mismatches: &[Mismatch]) -> String {
-    /// More would not be read.
-    const SHOWN: usize = 10;
-    let shown: Vec<_> = mismatches.iter().take(SHOWN).map(ToString::to_string).collect();
-    let more = match mismatches.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    let shown = shown.join("; ");
+    let shown = shown(mismatches, 10);
+    format!("the target does not fit the source: {shown}; nothing was written; alter the target, then retry")
+}
+
+/// The same of what is gone without.
+pub(crate) fn gone_without(mismatches: &[Mismatch]) -> String {
+    let shown = shown(mismatches, 3);
     format!(
-        "the target does not fit the source: {shown}{more}; nothing was written; alter the target, then retry"
+        "{shown}; this task alters nothing, so what has no column is left out, and what is too long is rejected, until \
+         you alter the target; that is seen by itself, and what was read meanwhile is read once more"
     )
+}
+
+/// Some of them: more would not be read.
+fn shown(mismatches: &[Mismatch], most: usize) -> String {
+    let shown: Vec<_> = mismatches.iter().take(most).map(ToString::to_string).collect();
+    match mismatches.len().saturating_sub(most) {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
+    }
 }
 
 #[cfg(test)]
@@ -180,7 +215,7 @@ mod tests {
     #[test]
     fn a_column_may_be_left_out_where_the_task_says_so_and_the_timestamp_never() {
         let columns = ["ts", "a", "b"].map(|name| column(name, DataType::Timestamp, 8));
-        let lenient = Options { on_missing_column: OnMissingColumn::Null, ..Options::default() };
+        let lenient = Options { on_missing_column: Some(OnMissingColumn::Null), ..Options::default() };
         let cases: [(&[Column], &Options, usize, &[Column]); 4] = [
             (&columns[..2], &lenient, 0, &columns[..2]),
             (&columns[1..], &lenient, 1, &columns[1..]),

@@ -20,7 +20,6 @@ pub use summary::Summary;
 use tdferry_common::options::MOST_REPAIRS;
 use tdferry_common::port::{Connector, PortError};
 use tdferry_common::secret::Secrets;
-use tdferry_common::shard::Differing;
 use tdferry_common::shutdown::{StopToken, stop_on_signals, stop_pair};
 use tdferry_common::spec::Spec;
 use tdferry_common::tdengine::TdConnector;
@@ -34,7 +33,7 @@ use tonic::transport::Channel;
 pub(crate) use self::bars::Bars;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
-use crate::task::{answer, held};
+use crate::task::{answer, held, is_worth_repairing};
 
 type Admin = AdminServiceClient<Channel>;
 
@@ -158,9 +157,7 @@ async fn to_its_end(
     let mut last = follow(admin, task, stop, shown).await?;
     drop(marking);
     for _ in 0..MOST_REPAIRS {
-        // what only the target has is all that a repair without deleting would find again
-        let only_extra = !delete_extra && differing(&last).is_only_extra();
-        if !repair || only_extra || last.state != "differs" {
+        if !repair || !is_worth_repairing(&last, delete_extra) {
             break;
         }
         let request = v1::RepairTaskRequest { name: last.name.clone(), delete_extra };
@@ -168,11 +165,6 @@ async fn to_its_end(
         last = follow(admin, &repairing, stop, shown).await?;
     }
     Ok(last)
-}
-
-fn differing(task: &v1::TaskView) -> Differing {
-    let totals = task.progress.unwrap_or_default().totals.unwrap_or_default();
-    totals.differing.unwrap_or_default().into()
 }
 
 /// What the shards of a task that differs have to tell.

@@ -3,9 +3,11 @@
 use clap::{ArgAction, Args};
 use jiff::Timestamp;
 use serde_json::json;
+use tdferry_common::options::MOST_REPAIRS;
 use tdferry_proto::v1;
 use tdferry_proto::v1::cutover_request::Step;
 
+use super::repair::is_worth_repairing;
 use super::view::exit;
 use super::{answer, held, view_json};
 use crate::exit::{Exit, Failure, Outcome};
@@ -18,11 +20,13 @@ use crate::run::Bars;
 /// Without more it only looks: each thing that must hold, and go or no-go. With --freeze, once the source's writers are
 /// stopped, it sets the mark at which following ends, waits for the last rows, has everything that was followed compared,
 /// and ends with the task. Killed in between, the same command goes on. --abort goes back to following, until the end.
+/// With --repair what the comparison finds is made alike and compared again, at most three times.
 ///
 /// Example:
-///   tdferry cutover migrate-power                 # go or no-go?
-///   tdferry cutover migrate-power --freeze        # writers are stopped: end it
-///   tdferry cutover migrate-power --abort         # not today: follow on
+///   tdferry cutover migrate-power                    # go or no-go?
+///   tdferry cutover migrate-power --freeze           # writers are stopped: end it
+///   tdferry cutover migrate-power --freeze --repair  # and repair what differs
+///   tdferry cutover migrate-power --abort            # not today: follow on
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct CutoverArgs {
@@ -37,6 +41,12 @@ pub(crate) struct CutoverArgs {
     /// The mark, RFC 3339: no row is dated there or later [default: now]
     #[arg(long, value_name = "TIME", requires = "freeze")]
     mark: Option<Timestamp>,
+    /// Repair what differs and compare again, at most three times
+    #[arg(long, requires = "freeze")]
+    repair: bool,
+    /// With --repair: delete the rows that only the target has
+    #[arg(long, requires = "repair")]
+    delete_extra: bool,
     #[command(flatten)]
     gate: Gate,
     /// JSON instead of text
@@ -97,36 +107,63 @@ pub(crate) async fn cutover(args: CutoverArgs) -> Outcome {
     follow(&args, client).await
 }
 
-/// To the end of the task.
-async fn follow(
-    args: &CutoverArgs,
-    mut client: v1::admin_service_client::AdminServiceClient<tonic::transport::Channel>,
-) -> Outcome {
-    let request = v1::WatchTaskRequest { name: args.name.clone() };
-    let mut updates = answer(client.watch_task(request).await)?;
+type Client = v1::admin_service_client::AdminServiceClient<tonic::transport::Channel>;
+
+/// To the end of the task, and on from there where what differs is to be repaired.
+async fn follow(args: &CutoverArgs, mut client: Client) -> Outcome {
     let mut bars = Bars::new(args.json);
-    let mut last = None;
-    let failed = |status| Failure::from(tdferry_proto::status::ApiError::from(status));
-    while let Some(update) = updates.message().await.map_err(failed)? {
-        let task = held(update.task)?;
-        bars.show(&task);
-        last = Some(task);
+    let mut last = watch(args, &mut client, &mut bars).await?;
+    for _ in 0..MOST_REPAIRS {
+        let worth = last.as_ref().is_some_and(|task| is_worth_repairing(task, args.delete_extra));
+        if !args.repair || !worth {
+            break;
+        }
+        let request = v1::RepairTaskRequest { name: args.name.clone(), delete_extra: args.delete_extra };
+        held(answer(client.repair_task(request).await)?.task)?;
+        last = watch(args, &mut client, &mut bars).await?;
     }
     bars.end();
     let Some(task) = last else { return Ok(Exit::Failed) };
     if args.json {
         output::json(&view_json(&task));
     } else {
-        let name = &task.name;
-        let next = match exit(&task) {
-            Exit::Complete => format!(
-                "go: `tdferry certificate write {name}` has the proof; point the writers at the target"
-            ),
-            _ => format!("no-go: {}", task.reason),
-        };
-        output::data(&format!("{name}: {}. {next}", task.state));
+        output::data(&ended(&task));
     }
     Ok(exit(&task))
+}
+
+/// Shows the task until it ends; `None` where its coordinator ends first.
+async fn watch(
+    args: &CutoverArgs,
+    client: &mut Client,
+    bars: &mut Bars,
+) -> Result<Option<v1::TaskView>, Failure> {
+    let request = v1::WatchTaskRequest { name: args.name.clone() };
+    let mut updates = answer(client.watch_task(request).await)?;
+    let failed = |status| Failure::from(tdferry_proto::status::ApiError::from(status));
+    let mut last = None;
+    while let Some(update) = updates.message().await.map_err(failed)? {
+        let task = held(update.task)?;
+        bars.show(&task);
+        last = Some(task);
+    }
+    Ok(last)
+}
+
+fn ended(task: &v1::TaskView) -> String {
+    let name = &task.name;
+    let next = match exit(task) {
+        Exit::Complete => {
+            format!("go: `tdferry certificate write {name}` has the proof; point the writers at the target")
+        }
+        Exit::Differs => format!(
+            "no-go: {}; keep the writers stopped and go on with `tdferry cutover {name} --freeze --repair`, or follow on \
+             with `--abort`",
+            task.reason
+        ),
+        _ => format!("no-go: {}", task.reason),
+    };
+    format!("{name}: {}. {next}", task.state)
 }
 
 fn show(args: &CutoverArgs, task: &v1::TaskView, items: &[v1::CutoverItem]) {

@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 pub(crate) use cutover::{CutoverArgs, Gate, cutover, item_line};
-pub(crate) use repair::{RepairArgs, repair};
+pub(crate) use repair::{RepairArgs, is_worth_repairing, repair};
 pub(crate) use view::{describe, differing_json, lag, view_json};
 
 use crate::exit::{Exit, Failure, Outcome};

@@ -1,6 +1,7 @@
 //! `tdferry repair`: makes alike what a task found to differ.
 
 use clap::Args;
+use tdferry_common::shard::Differing;
 use tdferry_proto::v1;
 
 use super::{answer, held};
@@ -36,4 +37,11 @@ pub(crate) async fn repair(args: RepairArgs) -> Outcome {
         task.name, task.state, task.name
     ));
     Ok(Exit::Complete)
+}
+
+/// Whether another round has anything to do: what only the target has is all that one without deleting would find again.
+pub(crate) fn is_worth_repairing(task: &v1::TaskView, delete_extra: bool) -> bool {
+    let totals = task.progress.unwrap_or_default().totals.unwrap_or_default();
+    let differing: Differing = totals.differing.unwrap_or_default().into();
+    task.state == "differs" && (delete_extra || !differing.is_only_extra())
 }

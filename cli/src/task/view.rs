@@ -99,6 +99,7 @@ fn following(task: &v1::TaskView, totals: v1::Totals) -> Vec<(&'static str, Stri
     if task.tails > 0 {
         let behind = task.lags.iter().filter(|tail| tail.behind_seconds > 0.0);
         lines.push(("lag", lag(task)));
+        lines.push(("alarm", alarm(task)));
         lines.extend(behind.map(|tail| ("behind", tail_line(tail))));
     }
     if totals.late > 0 {
@@ -111,16 +112,42 @@ fn following(task: &v1::TaskView, totals: v1::Totals) -> Vec<(&'static str, Stri
 pub(crate) fn lag(task: &v1::TaskView) -> String {
     let worst = task.lags.first().map_or(0.0, |tail| tail.behind_seconds);
     let (live, tails) = (count(task.tails_live), count(task.tails));
-    let behind = if worst > 0.0 { format!("{worst:.1} s behind") } else { "none".to_owned() };
-    format!("{behind}, {live} of {tails} tails live")
+    if worst == 0.0 {
+        return format!("none, {live} of {tails} tails live");
+    }
+    let rows = rows_behind(task.rows_behind);
+    let left = live_in(task.live_in_seconds);
+    format!("{worst:.1} s behind{rows}, {live} of {tails} tails live{left}")
+}
+
+fn rows_behind(rows: Option<u64>) -> String {
+    rows.map_or_else(String::new, |rows| format!(", about {} rows", count(rows)))
+}
+
+fn live_in(seconds: Option<u64>) -> String {
+    seconds.map_or_else(String::new, |left| format!(", live in about {}", duration(left)))
+}
+
+fn alarm(task: &v1::TaskView) -> String {
+    if task.lag_alarm_seconds == 0.0 {
+        return "off".to_owned();
+    }
+    format!("from {} s on", task.lag_alarm_seconds)
 }
 
 fn tail_line(tail: &v1::TailLag) -> String {
     let of = if tail.stable.is_empty() { "normal tables".to_owned() } else { format!("`{}`", tail.stable) };
     let newest = tail.newest_unix_millis.map_or_else(|| "not known".to_owned(), show_millis);
     let watermark = show_millis(tail.watermark_unix_millis);
+    let (rows, left) = (rows_behind(tail.rows_behind), live_in(tail.live_in_seconds));
+    let rate = match (tail.source_seconds_per_second, tail.rows_per_second) {
+        (Some(source), Some(rows)) => {
+            format!(", {source:.1} s of the source a second, {rows:.0} rows/s{left}")
+        }
+        _ => String::new(),
+    };
     format!(
-        "{of}: {:.1} s, copied up to {watermark}, newest row {newest} ({})",
+        "{of}: {:.1} s{rows}, copied up to {watermark}, newest row {newest}{rate} ({})",
         tail.behind_seconds, tail.shard
     )
 }
@@ -133,7 +160,8 @@ fn precise(number: u64) -> f64 {
 /// A task as one JSON object.
 pub(crate) fn view_json(task: &v1::TaskView) -> Json {
     let progress = task.progress.unwrap_or_default();
-    let totals = progress.totals.unwrap_or_default();
+    let control = task.control().as_str_name().trim_start_matches("CONTROL_").to_lowercase();
+    let lags: Vec<_> = task.lags.iter().map(lag_json).collect();
     json!({
         "name": task.name,
         "type": task.r#type,
@@ -142,7 +170,7 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
         "state": task.state,
         "health": task.health,
         "phase": task.phase,
-        "control": task.control().as_str_name().trim_start_matches("CONTROL_").to_lowercase(),
+        "control": control,
         "reason": task.reason,
         "waiting": task.waiting,
         "troubles": task.troubles,
@@ -150,7 +178,10 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
         "terminal": task.terminal,
         "tails": task.tails,
         "tails_live": task.tails_live,
-        "lags": task.lags.iter().map(lag_json).collect::<Vec<_>>(),
+        "lag_alarm_seconds": task.lag_alarm_seconds,
+        "rows_behind": task.rows_behind,
+        "live_in_seconds": task.live_in_seconds,
+        "lags": lags,
         "created_unix_millis": task.created_unix_millis,
         "ended_unix_millis": task.ended_unix_millis,
         "found": task.found.map(|found| json!({
@@ -161,29 +192,34 @@ pub(crate) fn view_json(task: &v1::TaskView) -> Json {
             "bytes": found.bytes,
             "shards": found.shards,
         })),
-        "progress": {
-            "shards": progress.shards,
-            "shards_done": progress.shards_done,
-            "shards_failed": progress.shards_failed,
-            "shards_leased": progress.shards_leased,
-            "subtables": progress.subtables,
-            "subtables_done": progress.subtables_done,
-            "rows_estimated": progress.rows_estimated,
-            "rows_read": totals.read,
-            "rows_written": totals.written,
-            "rows_rejected": totals.rejected,
-            "rows_kept": totals.kept,
-            "rows_before": totals.before,
-            "rows_expired": totals.expired,
-            "rows_merged": totals.merged,
-            "rows_late": totals.late,
-            "rows_verified": progress.rows_verified,
-            "differing": differing_json(totals.differing.unwrap_or_default()),
-            "bytes": totals.bytes,
-            "rows_per_second": progress.rows_per_second,
-            "bytes_per_second": progress.bytes_per_second,
-            "eta_seconds": progress.eta_seconds,
-        },
+        "progress": progress_json(progress),
+    })
+}
+
+fn progress_json(progress: v1::Progress) -> Json {
+    let totals = progress.totals.unwrap_or_default();
+    json!({
+        "shards": progress.shards,
+        "shards_done": progress.shards_done,
+        "shards_failed": progress.shards_failed,
+        "shards_leased": progress.shards_leased,
+        "subtables": progress.subtables,
+        "subtables_done": progress.subtables_done,
+        "rows_estimated": progress.rows_estimated,
+        "rows_read": totals.read,
+        "rows_written": totals.written,
+        "rows_rejected": totals.rejected,
+        "rows_kept": totals.kept,
+        "rows_before": totals.before,
+        "rows_expired": totals.expired,
+        "rows_merged": totals.merged,
+        "rows_late": totals.late,
+        "rows_verified": progress.rows_verified,
+        "differing": differing_json(totals.differing.unwrap_or_default()),
+        "bytes": totals.bytes,
+        "rows_per_second": progress.rows_per_second,
+        "bytes_per_second": progress.bytes_per_second,
+        "eta_seconds": progress.eta_seconds,
     })
 }
 
@@ -195,6 +231,10 @@ fn lag_json(tail: &v1::TailLag) -> Json {
         "newest_unix_millis": tail.newest_unix_millis,
         "behind_seconds": tail.behind_seconds,
         "late": tail.late,
+        "rows_behind": tail.rows_behind,
+        "source_seconds_per_second": tail.source_seconds_per_second,
+        "rows_per_second": tail.rows_per_second,
+        "live_in_seconds": tail.live_in_seconds,
     })
 }
 
@@ -219,5 +259,46 @@ pub(super) fn exit(task: &v1::TaskView) -> Exit {
         "differs" => Exit::Differs,
         _ if task.terminal => Exit::Failed,
         _ => Exit::Interrupted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_behind_tells_seconds_rows_rate_and_time_left() {
+        let tail = v1::TailLag {
+            shard: "tail-00000003".into(),
+            stable: "meters".into(),
+            behind_seconds: 812.0,
+            rows_behind: Some(1_624_000),
+            source_seconds_per_second: Some(4.0),
+            rows_per_second: Some(8_000.0),
+            live_in_seconds: Some(271),
+            ..Default::default()
+        };
+        let mut task = v1::TaskView {
+            tails: 2,
+            tails_live: 1,
+            lag_alarm_seconds: 300.0,
+            rows_behind: tail.rows_behind,
+            live_in_seconds: tail.live_in_seconds,
+            lags: vec![tail],
+            ..Default::default()
+        };
+        let told = describe(&task);
+        let lag = "lag        812.0 s behind, about 1,624,000 rows, 1 of 2 tails live, live in about 04:31";
+        assert!(told.contains(lag), "{told}");
+        assert!(told.contains("alarm      from 300 s on"), "{told}");
+        assert!(told.contains("4.0 s of the source a second, 8000 rows/s, live in about 04:31"), "{told}");
+        let json = view_json(&task);
+        assert_eq!(
+            (&json["rows_behind"], &json["lags"][0]["rows_per_second"]),
+            (&json!(1_624_000), &json!(8e3))
+        );
+        task.lag_alarm_seconds = 0.0;
+        task.lags.clear();
+        assert!(describe(&task).contains("none, 1 of 2 tails live\n  alarm      off"));
     }
 }

@@ -15,8 +15,13 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A coordinator with the task, and its address.
 pub(crate) async fn coordinator(folder: &Path, servers: &Servers, options: &str) -> (Child, String) {
+    coordinator_of(folder, servers, &format!("mode = \"both\"\n{options}")).await
+}
+
+/// The same with these options alone.
+pub(crate) async fn coordinator_of(folder: &Path, servers: &Servers, options: &str) -> (Child, String) {
     let (store, file) = (folder.join("state"), folder.join("task.toml"));
-    let text = task_file("move-power", servers, "power") + "[options]\nmode = \"both\"\n" + options;
+    let text = task_file("move-power", servers, "power") + "[options]\n" + options;
     std::fs::write(&file, text).unwrap();
     let (store, file) = (store.to_str().unwrap(), file.to_str().unwrap());
     let args = ["coordinator", "--listen", "127.0.0.1:0", "--store", store, "--heartbeat", "500ms"];
@@ -32,6 +37,25 @@ pub(crate) fn worker(coordinator: &str) -> Child {
     let mut command = tdferry(&["worker", "--coordinator", coordinator, "--slots", "2"]);
     command.env("TDFERRY_TEST_PASSWORD", "taosdata").stderr(std::process::Stdio::null());
     command.spawn().unwrap()
+}
+
+/// Waits until both sides hold the same; how many rows.
+pub(crate) async fn until_equal(servers: &Servers) -> u64 {
+    let mut last = None;
+    let looked = timeout(PATIENCE, async {
+        loop {
+            let compared = servers.compare("power", "power").await;
+            if compared.is_equal() {
+                return compared.rows;
+            }
+            last = Some(compared.differences);
+            sleep(LOOK_EVERY).await;
+        }
+    });
+    match looked.await {
+        Ok(rows) => rows,
+        Err(_) => panic!("the target never holds what the source holds: {last:#?}"),
+    }
 }
 
 pub(crate) async fn until_state(coordinator: &str, wanted: &str) {

@@ -15,6 +15,8 @@ const SQL_BYTES: RangeInclusive<u32> = 65_480..=1_048_576;
 const LEAST_UNIT: Duration = Duration::from_secs(1);
 /// Polling faster than this only loads the source.
 const LEAST_POLL: Duration = Duration::from_millis(50);
+/// A source that is polled once a second is so far behind all the time.
+const LEAST_ALARM: Duration = Duration::from_secs(1);
 /// Shorter, and a slow answer is taken for a dead table.
 const LEAST_TABLE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -33,6 +35,9 @@ impl Options {
         at_least("unit", self.unit.unwrap_or(LEAST_UNIT), LEAST_UNIT)?;
         at_least("interval", self.interval, LEAST_POLL)?;
         at_least("schema-polling-interval", self.schema_polling_interval, LEAST_POLL)?;
+        if !self.lag_alarm.is_zero() {
+            at_least("lag-alarm", self.lag_alarm, LEAST_ALARM)?;
+        }
         at_least("timeout-per-table", self.timeout_per_table, LEAST_TABLE_TIMEOUT)
     }
 

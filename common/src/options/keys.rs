@@ -110,6 +110,12 @@ pub const KEYS: &[OptionKey] = &[
         "what one tail follows: stable, all of one, or names, a list of its subtables, so that workers share a stable"
     ),
     key!(
+        "lag-alarm",
+        lag_alarm,
+        "5m",
+        "how far realtime may be behind before that is told as a trouble, as 30s or 5m; 0: never"
+    ),
+    key!(
         "stables",
         stables,
         "all",
@@ -174,7 +180,8 @@ pub const KEYS: &[OptionKey] = &[
         "on-missing-column",
         on_missing_column,
         "fail",
-        "columns that the target's table lacks: fail, widen (add them), or null (leave their values out)"
+        "columns that the target's table lacks: fail, widen (add them), or null (leave their values out); with \
+         schema=none one that is added while the source is followed is told and left out unless this is written"
     ),
     key!(
         "on-bad-name",

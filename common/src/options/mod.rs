@@ -146,6 +146,8 @@ pub struct Options {
     pub audit_by: AuditBy,
     /// What one tail follows of a stable.
     pub tail_by: TailBy,
+    /// From which lag on realtime is told to be in trouble; zero: never.
+    pub lag_alarm: Duration,
     /// Which stables.
     pub stables: Names<Pattern>,
     /// Which tables.
@@ -177,8 +179,9 @@ pub struct Options {
     /// What with values longer than the target's column. If none their rows are rejected, and a column that is shorter than
     /// the source's is no place to copy to.
     pub on_too_long: Option<OnTooLong>,
-    /// What where the target's table lacks a column.
-    pub on_missing_column: OnMissingColumn,
+    /// What where the target's table lacks a column. If none the task fails before the first row; one that follows a
+    /// source and alters nothing goes on without a column that is added later, and tells of it.
+    pub on_missing_column: Option<OnMissingColumn>,
     /// What with tables whose names the target does not take.
     pub on_bad_name: OnBadName,
     /// What with rows that the target has already.
@@ -222,6 +225,7 @@ impl Default for Options {
             audit_window: Horizons::default(),
             audit_by: AuditBy::Count,
             tail_by: TailBy::Stable,
+            lag_alarm: Duration::from_secs(300),
             stables: Names::All,
             tables: Names::All,
             columns: Names::All,
@@ -237,7 +241,7 @@ impl Default for Options {
             reject_budget: None,
             on_keep: OnKeep::Reject,
             on_too_long: None,
-            on_missing_column: OnMissingColumn::Fail,
+            on_missing_column: None,
             on_bad_name: OnBadName::Fail,
             on_conflict: OnConflict::Overwrite,
             assert: true,

@@ -31,10 +31,9 @@ pub enum OnTooLong {
 }
 
 /// What to do where the target's table lacks a column of the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnMissingColumn {
-    /// Fail before the first row.
-    #[default]
+    /// Fail before the first row, or where the source gets it while it is followed.
     Fail,
     /// Add the column to the target's table.
     Widen,

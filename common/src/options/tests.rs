@@ -35,7 +35,7 @@ fn nothing_asked_is_the_documented_default() {
 }
 
 /// Every option with a value that is not its default.
-const ASKED: [(&str, &str); 51] = [
+const ASKED: [(&str, &str); 52] = [
     ("mode", "both"),
     ("schema", "only"),
     ("start", "2024-01-01T00:00:00Z"),
@@ -48,6 +48,7 @@ const ASKED: [(&str, &str); 51] = [
     ("audit-window", "1h,7d"),
     ("audit-by", "digest"),
     ("tail-by", "names"),
+    ("lag-alarm", "30s"),
     ("stables", "@/etc/lists/stables"),
     ("tables", "@/etc/lists/tables"),
     ("columns", "@/etc/lists/columns"),

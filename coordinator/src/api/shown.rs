@@ -30,6 +30,9 @@ pub(super) fn task(shown: TaskShown) -> v1::TaskView {
         health: shown.health.name().to_owned(),
         tails: shown.lags.tails,
         tails_live: shown.lags.live,
+        lag_alarm_seconds: shown.lags.alarm.as_secs_f64(),
+        rows_behind: shown.lags.rows_behind,
+        live_in_seconds: shown.lags.live_in_seconds,
         lags: shown.lags.worst.into_iter().map(lag).collect(),
     }
 }
@@ -46,6 +49,10 @@ fn lag(lag: Lag) -> v1::TailLag {
         newest_unix_millis: lag.newest_millis,
         behind_seconds: lag.behind_seconds,
         late: lag.late,
+        rows_behind: lag.pace.rows_behind,
+        source_seconds_per_second: lag.pace.source_seconds,
+        rows_per_second: lag.pace.rows_per_second,
+        live_in_seconds: lag.pace.live_in_seconds,
     }
 }
 

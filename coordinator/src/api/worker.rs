@@ -16,7 +16,7 @@ use crate::leases::{
     self, Asked, Beaten, Beating, Claimant, CutAsked, Directive, Granted, Grants, GrowAsked,
 };
 use crate::planner::Wanted;
-use crate::record::{WaitingFor, WaitingRecord, WorkerRecord};
+use crate::record::{NoticeRecord, WaitingFor, WaitingRecord, WorkerRecord};
 use crate::sessions;
 use crate::store::Committed;
 use crate::tasks::Kept;
@@ -29,6 +29,10 @@ pub(super) struct WorkerApi(pub(super) Coordinator);
 const MAX_SLOTS: u32 = 4_096;
 /// The last error of a database is shown on a line or two, and stored with each change.
 const MAX_WAITING_MESSAGE: usize = 400;
+/// A notice names some tables and columns, and what to do.
+const MAX_NOTICE_MESSAGE: usize = 1_000;
+/// As many as a worker tells with one heartbeat; more would make its record large.
+const MAX_NOTICES: usize = 16;
 
 #[tonic::async_trait]
 impl WorkerService for WorkerApi {
@@ -159,6 +163,7 @@ fn registered(sent: v1::RegisterRequest) -> Result<WorkerRecord, ApiError> {
         labels: sent.labels,
         draining: false,
         waiting: Vec::new(),
+        notices: Vec::new(),
     })
 }
 
@@ -169,7 +174,13 @@ fn beating(sent: v1::HeartbeatRequest) -> Result<Beating, ApiError> {
         held: sent.held.into_iter().map(LeaseKey::try_from).collect::<Result<_, _>>()?,
         draining: sent.draining,
         waiting: sent.waiting.into_iter().map(waiting).collect::<Result<_, _>>()?,
+        notices: sent.notices.into_iter().take(MAX_NOTICES).map(notice).collect(),
     })
+}
+
+fn notice(mut sent: v1::Notice) -> NoticeRecord {
+    sent.message.truncate(sent.message.floor_char_boundary(MAX_NOTICE_MESSAGE));
+    NoticeRecord { task: sent.task, shard: sent.shard, message: sent.message }
 }
 
 fn waiting(mut sent: v1::Waiting) -> Result<WaitingRecord, BadMessage> {

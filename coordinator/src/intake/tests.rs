@@ -51,6 +51,7 @@ impl Env {
             labels: std::collections::BTreeMap::new(),
             draining: false,
             waiting: Vec::new(),
+            notices: Vec::new(),
         };
         let session = sessions::open(&core.store, record).await.unwrap();
         Self { core, task, worker, session }

@@ -104,6 +104,7 @@ mod tests {
             labels: BTreeMap::from([("dc".into(), dc.into())]),
             draining: false,
             waiting: Vec::new(),
+            notices: Vec::new(),
         }
     }
 

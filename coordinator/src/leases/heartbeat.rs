@@ -7,7 +7,7 @@ use tdferry_common::task::{Control, TaskState};
 
 use super::place::shard_of;
 use crate::planner::Wanted;
-use crate::record::WaitingRecord;
+use crate::record::{NoticeRecord, WaitingRecord};
 use crate::sessions;
 use crate::shared::Core;
 use crate::store::{Beat, LeaseEnded, StoreError};
@@ -24,6 +24,7 @@ pub(crate) struct Beating {
     pub(crate) held: Vec<LeaseKey>,
     pub(crate) draining: bool,
     pub(crate) waiting: Vec<WaitingRecord>,
+    pub(crate) notices: Vec<NoticeRecord>,
 }
 
 /// What to do about a lease.
@@ -76,6 +77,7 @@ async fn beat(core: &Core, beating: &Beating) -> Result<Beat, StoreError> {
         Some(mut record) => {
             record.draining = beating.draining;
             record.waiting.clone_from(&beating.waiting);
+            record.notices.clone_from(&beating.notices);
             sessions::beat(&core.store, &record).await
         }
         None => core.store.keep_alive(beating.session).await,

@@ -2,9 +2,11 @@
 //!
 //! Pure: shards and moments come in, numbers go out. It never decides anything.
 
+mod catching_up;
 mod rate;
 mod tally;
 
+pub(crate) use catching_up::{Pace, PaceBook, Standing};
 pub(crate) use rate::RateBook;
 pub(crate) use tally::{Tally, tally};
 

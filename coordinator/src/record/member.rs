@@ -33,6 +33,9 @@ pub(crate) struct WorkerRecord {
     /// What it waits for.
     #[serde(default)]
     pub(crate) waiting: Vec<WaitingRecord>,
+    /// What a person must see to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notices: Vec<NoticeRecord>,
 }
 
 /// Something a worker waits for, for one task.
@@ -46,6 +49,17 @@ pub(crate) struct WaitingRecord {
     pub(crate) message: String,
     /// Wall time in milliseconds since 1970, for display.
     pub(crate) since_millis: i64,
+}
+
+/// Something a person must see to, for one shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NoticeRecord {
+    /// Whose.
+    pub(crate) task: String,
+    /// Which.
+    pub(crate) shard: String,
+    /// What it is.
+    pub(crate) message: String,
 }
 
 /// Which database is waited for.

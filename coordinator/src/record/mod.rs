@@ -17,7 +17,9 @@ pub(crate) use format::{Format, StoreId};
 pub(crate) use frame::Damage;
 pub(crate) use group::Group;
 pub(crate) use lease::LeaseRecord;
-pub(crate) use member::{CoordinatorRecord, Drains, Rebalance, WaitingFor, WaitingRecord, WorkerRecord};
+pub(crate) use member::{
+    CoordinatorRecord, Drains, NoticeRecord, Rebalance, WaitingFor, WaitingRecord, WorkerRecord,
+};
 pub(crate) use shard::{decode_shard, encode_shard};
 pub(crate) use task::{
     decode_control, decode_fence, decode_spec, decode_state, encode_control, encode_fence, encode_spec,

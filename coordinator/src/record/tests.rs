@@ -78,6 +78,7 @@ fn worker() -> WorkerRecord {
             message: "connection refused".into(),
             since_millis: 1_700_000_000_000,
         }],
+        notices: vec![],
     }
 }
 

@@ -8,6 +8,7 @@ use tdferry_proto::status::ApiError;
 
 use super::lag::lags;
 use super::no_such;
+use super::show::notices;
 use crate::shared::Core;
 use crate::store::{Bounded, StatePut, StoredShard, TaskRecord};
 
@@ -39,7 +40,7 @@ pub(crate) async fn checklist(
     asked: CutoverAsked,
 ) -> Result<Vec<Item>, ApiError> {
     let (record, shards) = read(core, task).await?;
-    Ok(items(&record.state.value, &shards, asked))
+    Ok(items(&record.state.value, &shards, &told(core, task), asked))
 }
 
 /// Sets the mark at which following ends: the wall time that is given, or now. It may be set again, to a later one.
@@ -53,7 +54,7 @@ pub(crate) async fn freeze(
     for _ in 0..TRIES {
         let (record, shards) = read(core, task).await?;
         let state = &record.state.value;
-        let items = items(state, &shards, asked);
+        let items = items(state, &shards, &told(core, task), asked);
         if items.iter().any(|item| !item.holds) {
             return Ok(items);
         }
@@ -121,7 +122,12 @@ async fn put(core: &Core, task: &TaskName, record: &TaskRecord, mark: Option<i64
     Ok(matches!(core.store.put_state(task, &record.state, &next).await?, StatePut::Done(_)))
 }
 
-fn items(state: &TaskState, shards: &[StoredShard], asked: CutoverAsked) -> Vec<Item> {
+/// What tails tell a person to see to, as this coordinator heard it last.
+fn told(core: &Core, task: &TaskName) -> Vec<String> {
+    core.view().read(|mirror| notices(mirror, task))
+}
+
+fn items(state: &TaskState, shards: &[StoredShard], notices: &[String], asked: CutoverAsked) -> Vec<Item> {
     let item = |what, holds, words: String| Item { what, holds, words };
     let is_live = state.phase() == Some(Phase::Live);
     let live = item(
@@ -147,7 +153,15 @@ fn items(state: &TaskState, shards: &[StoredShard], asked: CutoverAsked) -> Vec<
             asked.max_lag_seconds, lags.live, lags.tails
         ),
     );
-    vec![live, lag, copied(all()), failed(all()), rejects(all(), asked.accept_rejects)]
+    vec![live, lag, copied(all()), complete(notices), failed(all()), rejects(all(), asked.accept_rejects)]
+}
+
+fn complete(notices: &[String]) -> Item {
+    let words = match notices {
+        [] => "the target lacks nothing that is followed".to_owned(),
+        notices => notices.join("; "),
+    };
+    Item { what: "structure", holds: notices.is_empty(), words }
 }
 
 fn copied<'a>(shards: impl Iterator<Item = &'a Shard>) -> Item {

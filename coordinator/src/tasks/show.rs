@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tdferry_common::id::WorkerId;
-use tdferry_common::spec::TaskName;
+use tdferry_common::spec::{Spec, TaskName};
 use tdferry_common::task::{Control, Cutoff, Found, Phase, TaskState};
 use tdferry_proto::status::ApiError;
 use tokio::time::timeout;
@@ -68,6 +68,7 @@ pub(crate) fn show(core: &Core, task: &TaskName) -> Option<TaskShown> {
     let mut shown = core.view().read(|mirror| look(mirror, task))?;
     let rates = core.rates.per_second(task).filter(|_| !shown.is_terminal());
     shown.progress = progress(shown.progress.tally, rates);
+    shown.lags.add_paces(&core.paces.of(task));
     Some(shown)
 }
 
@@ -104,9 +105,12 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
     let holders = task.leases().map(|lease| lease.worker).collect();
     let workers = mirror.taking().count();
     let shards = || task.current().map(|shard| &shard.shard);
+    let kept = opened(stored);
     let lags = state.planned().map(|planned| lags(shards(), planned.cutoff.precision)).unwrap_or_default();
+    let lags = Lags { alarm: alarm(&kept), ..lags };
     let passed = state.planned().and_then(|planned| passed(shards(), planned));
-    let troubles: Vec<_> = trouble_lines(shards()).into_iter().chain(alarms(&lags)).chain(passed).collect();
+    let troubles = trouble_lines(shards()).into_iter().chain(notices(mirror, name));
+    let troubles: Vec<_> = troubles.chain(alarms(&lags)).chain(passed).collect();
     let troubled = !troubles.is_empty();
     let words = words(&Seen { state, control, holders, waiting: waiting.clone(), workers, troubled });
     let tally = tally(task.current().map(|shard| &shard.shard));
@@ -132,12 +136,29 @@ fn look(mirror: &Mirror, name: &TaskName) -> Option<TaskShown> {
         troubles,
         lags,
     };
-    add_spec(&mut shown, stored);
+    add_spec(&mut shown, kept);
     Some(shown)
 }
 
-fn add_spec(shown: &mut TaskShown, stored: &str) {
-    let kept = Kept::open(stored).and_then(|kept| Ok((kept.created_unix_millis, kept.spec()?)));
+/// When a task was created, and its spec.
+type Opened = Result<(i64, Spec), ApiError>;
+
+fn opened(stored: &str) -> Opened {
+    Kept::open(stored).and_then(|kept| Ok((kept.created_unix_millis, kept.spec()?)))
+}
+
+/// Of a spec that cannot be read nothing is known but that it is in trouble.
+fn alarm(kept: &Opened) -> Duration {
+    kept.as_ref().map_or(Duration::ZERO, |(_, spec)| spec.options.lag_alarm)
+}
+
+/// From which lag on a task is in trouble.
+pub(crate) fn lag_alarm(mirror: &Mirror, task: &TaskName) -> Duration {
+    let stored = mirror.task(task).and_then(|task| Some(&task.spec.as_ref()?.value));
+    stored.map_or(Duration::ZERO, |stored| alarm(&opened(stored)))
+}
+
+fn add_spec(shown: &mut TaskShown, kept: Opened) {
     match kept {
         Ok((created, spec)) => {
             shown.kind = spec.kind.to_string();
@@ -153,6 +174,13 @@ fn add_spec(shown: &mut TaskShown, stored: &str) {
 fn waiting_for<'a>(mirror: &'a Mirror, task: &TaskName) -> Vec<(WorkerId, &'a WaitingRecord)> {
     let waiting = mirror.workers().flat_map(|worker| worker.waiting.iter().map(|one| (worker.worker, one)));
     waiting.filter(|(_, one)| one.task == task.as_str()).collect()
+}
+
+/// What its tails tell a person to see to, a line each.
+pub(super) fn notices(mirror: &Mirror, task: &TaskName) -> Vec<String> {
+    let all = mirror.workers().flat_map(|worker| &worker.notices);
+    let of = all.filter(|one| one.task == task.as_str());
+    of.map(|one| format!("shard {}: {}", one.shard, one.message)).collect()
 }
 
 fn tables(state: &TaskState, tally: &Tally) -> u64 {

@@ -204,3 +204,112 @@ async fn what_a_tail_finds_is_in_the_plan_once_and_is_copied_while_the_others_ar
     let fenced = worker.client.grow(late).await.unwrap().into_inner();
     assert_eq!(fenced.verdict(), Verdict::Fenced);
 }
+
+async fn cutover(
+    admin: &mut Admin,
+    step: v1::cutover_request::Step,
+    mark_unix_millis: Option<i64>,
+) -> v1::CutoverResponse {
+    let request = v1::CutoverRequest {
+        name: "t".into(),
+        step: step.into(),
+        mark_unix_millis,
+        max_lag_seconds: 10.0,
+        accept_rejects: false,
+    };
+    admin.cutover(request).await.unwrap().into_inner()
+}
+
+fn open_items(told: &v1::CutoverResponse) -> Vec<&str> {
+    told.items.iter().filter(|item| !item.holds).map(|item| item.what.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tail_tells_a_person_is_shown_and_no_cutover_passes_over_it() {
+    let (_world, _coordinator, mut admin, mut worker, _) = live(&[("mode", "realtime")]).await;
+    let tail = tail_of(&worker, "meters").await;
+    let step = v1::cutover_request::Step::Freeze;
+    worker.beat_telling(&tail, &["the target lacks a column"]).await;
+    sleep(LONG / 100).await;
+    let task = get(&mut admin, "t").await;
+    let shard = &tail.shard.as_ref().unwrap().id;
+    assert_eq!(task.troubles, [format!("shard {shard}: the target lacks a column")]);
+    assert_eq!((task.state.as_str(), task.health.as_str()), ("live", "bounce"));
+    let told = cutover(&mut admin, step, None).await;
+    assert_eq!(open_items(&told), ["structure"]);
+    assert_eq!(told.task.unwrap().state, "live", "nothing was changed");
+    worker.beat_telling(&tail, &[]).await;
+    sleep(LONG / 100).await;
+    assert!(get(&mut admin, "t").await.troubles.is_empty());
+    let told = cutover(&mut admin, step, None).await;
+    assert!(open_items(&told).is_empty(), "{told:?}");
+    assert_eq!(told.task.unwrap().state, "cutting over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stable_that_is_found_after_the_mark_was_set_is_followed_up_to_it() {
+    let (_world, _coordinator, mut admin, worker, _) = live(&[("mode", "both"), ("verify", "none")]).await;
+    let tails = claimed(&worker, 0, 64).await;
+    let database = tails.iter().find(|lease| lease.shard.as_ref().unwrap().group.is_none()).unwrap();
+    let mark = T0 + 60_000;
+    let told = cutover(&mut admin, v1::cutover_request::Step::Freeze, Some(mark)).await;
+    assert!(open_items(&told).is_empty(), "{told:?}");
+    for (stable, names) in [("found", vec![]), ("", vec!["found_normal".to_owned()])] {
+        let offset = Some(v1::Offset { index: 0, next: T0 + 5_000 });
+        let moved = commit(database, offset, v1::Totals::default(), Ending::Unspecified);
+        let mut checkpoint = moved.checkpoint.unwrap();
+        checkpoint.seq += u64::from(stable.is_empty());
+        let growth = v1::GrowRequest {
+            key: database.key.clone(),
+            fence: database.fence,
+            checkpoint: Some(checkpoint),
+            names,
+            from: 7,
+            stable: Some(stable.into()),
+        };
+        let mut worker = worker.clone();
+        let answer = worker.client.grow(growth).await.unwrap().into_inner();
+        assert_eq!(answer.verdict(), Verdict::Committed, "{}", answer.message);
+        let found = claimed(&worker, 0, 64).await;
+        assert_eq!(found.len(), 1);
+        let period = found[0].shard.as_ref().unwrap().period.unwrap();
+        assert_eq!((found[0].stable.as_str(), period.from, period.to), (stable, T0, mark));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_far_behind_how_many_rows_and_how_long_still_is_shown_and_the_alarm_is_the_tasks_own() {
+    let (_world, _coordinator, mut admin, mut worker, _) =
+        live(&[("mode", "realtime"), ("lag-alarm", "50s")]).await;
+    let tail = tail_of(&worker, "meters").await;
+    for second in 1..=70_i64 {
+        // two seconds of the source each second, a hundred rows in each, of three hundred seconds
+        let next = T0 + second * 2_000;
+        let totals = v1::Totals {
+            read: u64::try_from(second).unwrap() * 200,
+            written: u64::try_from(second).unwrap() * 200,
+            newest: Some(T0 + 299_999),
+            ..Default::default()
+        };
+        let mut request = commit(&tail, Some(v1::Offset { index: 0, next }), totals, Ending::Unspecified);
+        let checkpoint = request.checkpoint.as_mut().unwrap();
+        checkpoint.seq += u64::try_from(second).unwrap() - 1;
+        assert_eq!(worker.commit(request).await, Verdict::Committed);
+        sleep(Duration::from_secs(1)).await;
+        if second % 5 == 0 {
+            worker.beat(&[&tail]).await;
+        }
+    }
+    let task = get(&mut admin, "t").await;
+    let lag = &task.lags[0];
+    assert_eq!((lag.stable.as_str(), lag.behind_seconds, task.lag_alarm_seconds), ("meters", 160.0, 50.0));
+    let near = |told: f64, wanted: f64| (told - wanted).abs() <= wanted / 20.0;
+    assert!(near(lag.source_seconds_per_second.unwrap(), 2.0), "{lag:?}");
+    assert!(near(lag.rows_per_second.unwrap(), 200.0), "{lag:?}");
+    assert_eq!((lag.rows_behind, task.rows_behind), (Some(16_000), Some(16_000)));
+    let left = lag.live_in_seconds.unwrap();
+    assert!((76..=84).contains(&left), "{left}");
+    assert!(task.troubles[0].contains("160 s behind"), "{:?}", task.troubles);
+    sleep(LONG / 4).await;
+    assert_eq!(get(&mut admin, "t").await.lags[0].live_in_seconds, None, "it stands still");
+}

@@ -178,6 +178,24 @@ impl Fake {
         self.client.heartbeat(request).await.unwrap().into_inner()
     }
 
+    /// A heartbeat that tells a person what to see to, of one lease.
+    pub(crate) async fn beat_telling(&mut self, lease: &ClaimedLease, messages: &[&str]) {
+        let key = lease.key.clone().unwrap();
+        let notice = |message: &&str| v1::Notice {
+            task: key.task.clone(),
+            shard: key.shard.clone(),
+            message: (*message).to_owned(),
+        };
+        let request = v1::HeartbeatRequest {
+            session: self.session,
+            worker: self.id,
+            notices: messages.iter().map(notice).collect(),
+            held: vec![key.clone()],
+            ..Default::default()
+        };
+        self.client.heartbeat(request).await.unwrap();
+    }
+
     /// What the heartbeat says about one lease.
     pub(crate) async fn directive(&mut self, lease: &ClaimedLease) -> v1::Directive {
         self.beat(&[lease]).await.directives[0].directive()

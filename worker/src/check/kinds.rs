@@ -214,6 +214,14 @@ kinds! {
         "copies no users, passwords or rights" "create them at the target";
     STREAMS_NOT_COPIED "streams-not-copied" Notes
         "copies the tables they wrote, not the continuous queries" "create streams at the target";
+    DELETES_NOT_FOLLOWED "deletes-not-followed" Notes
+        "polls, which sees no deletes; the comparison at the cutover tells what only the target has" "delete nothing at the source until the cutover, or the same at the target; then repair --delete-extra";
+    UPDATES_NOT_FOLLOWED "updates-not-followed" Notes
+        "polls, and counts to find late rows, which sees no update of a row that is there; the comparison at the cutover does" "audit-by=digest with horizons as short as the updates are young, or freeze rows once they are written";
+    UPDATES_OUTSIDE_AUDIT "updates-outside-audit" Notes
+        "reads the horizons of audit-window again on both sides, and nothing older; the comparison at the cutover does" "name a longer horizon in audit-window, or freeze rows that are older";
+    LATE_ROWS_NOT_FOLLOWED "late-rows-not-followed" Notes
+        "counts the horizons of audit-window again on both sides, and nothing older; the comparison at the cutover does" "name a longer horizon in audit-window";
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(super) fn of(facts: &Facts) -> (Vec<String>, Option<String>) {
 
 /// Those that add the columns which the target's stables and tables lack, where the task says so.
 fn added(facts: &Facts) -> Vec<String> {
-    if facts.asked.options.on_missing_column != OnMissingColumn::Widen {
+    if facts.asked.options.on_missing_column != Some(OnMissingColumn::Widen) {
         return Vec::new();
     }
     let (database, mapping) = (&facts.asked.target_database, &facts.asked.mapping);

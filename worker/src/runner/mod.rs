@@ -21,6 +21,7 @@ use crate::client::Client;
 use crate::created::Created;
 use crate::held::Held;
 use crate::limits::WriteLimits;
+use crate::notices::Notices;
 use crate::rejects::RejectStores;
 use crate::session::Session;
 use crate::structure::Structures;
@@ -134,6 +135,7 @@ impl Worker {
             timing,
             held: Held::default(),
             waiting: Waiting::default(),
+            notices: Notices::default(),
             structures: self.structures.clone(),
             stable_tags: StableTags::default(),
             created: Created::default(),

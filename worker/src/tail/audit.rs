@@ -90,7 +90,7 @@ impl Audits {
     }
 
     /// How far back the furthest looks.
-    fn furthest(&self) -> i64 {
+    pub(super) fn furthest(&self) -> i64 {
         self.horizons.iter().map(|horizon| horizon.units).max().unwrap_or(0)
     }
 }
@@ -230,7 +230,7 @@ impl Tail {
         tables: Tables<'_>,
         period: Period,
     ) -> Worked<BTreeMap<String, TableSum>> {
-        let count = || rows.count_each(tables, period);
+        let count = || if_there(rows.count_each(tables, period));
         let counted = self.attempt.ask("counting rows by table", rows.side(), count).await?;
         Ok(counted.into_iter().map(|(table, rows)| (table, TableSum::counted(rows))).collect())
     }
@@ -250,7 +250,7 @@ impl Tail {
                 None => rows.read_all(stable, period),
             };
             let mut sums = Sums::default();
-            while let Some(runs) = within(limit, tries, rows.side(), blocks.try_next()).await? {
+            while let Some(runs) = if_there(within(limit, tries, rows.side(), blocks.try_next())).await? {
                 sums.add(&runs);
             }
             Ok(sums.tables)

@@ -1,7 +1,7 @@
 //! What changes in the structure of the source while it is followed: columns and tags that are added or made longer.
 //!
-//! The target is given them before anything is read by them. What was read since the last look is read once more, since
-//! it was read without. What is dropped is waited for: it may come back.
+//! The target is given them before anything is read by them, or a person is told that it lacks them. What was read since
+//! the last look is read once more, since it was read without. What is dropped is waited for: it may come back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,6 +46,11 @@ impl Unsure {
     /// Nothing had changed when the source was asked then.
     fn sure_until(&mut self, asked: Instant) {
         self.0.retain(|(read, _)| *read >= asked);
+    }
+
+    /// From where on.
+    fn earliest(&self) -> Option<i64> {
+        self.0.iter().map(|(_, period)| period.from).min()
     }
 
     /// Gives it up to be read once more, each moment once.
@@ -105,23 +110,30 @@ impl Tail {
 
     /// Reads by what the source has now; what is known of it is at most so old.
     pub(super) async fn restructure(&mut self, age: Duration) -> Worked<()> {
-        let Self { attempt, source, sink, .. } = &*self;
+        let Self { attempt, source, sink, unsure, .. } = self;
         let structures = &attempt.session.structures;
         structures.refresh(attempt, age).await;
         let (now, asked) = seen(attempt, source.as_ref(), sink.as_ref()).await?;
+        // what is gone is waited for
+        let is_gone = now.is_empty();
         let changed: Seen = now.into_iter().filter(|(name, one)| self.seen.get(name) != Some(one)).collect();
-        if changed.is_empty() {
-            // what was altered before is still to be read once more
-            if !self.is_altered {
-                self.unsure.sure_until(asked);
-            }
+        // what was altered before is still to be read once more
+        if changed.is_empty() && !self.is_altered {
+            unsure.sure_until(asked);
+        }
+        if is_gone || (changed.is_empty() && !self.without.is_any()) {
             return Ok(());
         }
-        // which gives the target what it lacks of it
-        structures.forget(attempt);
-        self.layout = structures.layout(attempt, source.as_ref(), sink.as_ref()).await?;
+        if !changed.is_empty() {
+            structures.forget(attempt);
+        }
+        // which gives the target what it lacks of it, where the task does that
+        let (layout, lacking) = structures.layout_to_follow(attempt, source.as_ref(), sink.as_ref()).await?;
+        self.layout = layout;
+        self.is_altered |= !changed.is_empty();
         self.seen.extend(changed);
-        self.is_altered = true;
+        let since = self.unsure.earliest().unwrap_or(self.watermark);
+        self.go_without(lacking, since);
         Ok(())
     }
 }

@@ -10,17 +10,19 @@ use tokio::time::{Instant, sleep_until};
 use super::clock::SourceClock;
 use crate::create;
 use crate::lease::{Attempt, Finish, Growth, Worked};
+use crate::notices::{About, Board};
 use crate::period;
 use crate::schema;
 use crate::selection::Selection;
 
 /// What is followed, by name.
-#[derive(Debug, Default)]
 struct Followed {
     stables: BTreeSet<String>,
     tables: BTreeSet<String>,
-    /// What was told of, so that it is told once.
+    /// What was told to be gone, so that it is told once.
     told: BTreeSet<String>,
+    /// Where a person is told what the target lacks.
+    board: Board,
 }
 
 /// Looks until a drain is ordered.
@@ -66,6 +68,7 @@ impl Followed {
             stables: planned.stables.into_iter().collect(),
             tables: planned.names.into_iter().collect(),
             told: BTreeSet::new(),
+            board: attempt.session.notices.board(&attempt.claimed.lease.key),
         })
     }
 
@@ -82,6 +85,7 @@ impl Followed {
         let tables = selection.normal_tables.iter().map(|table| &table.name);
         let mut tables: Vec<_> = tables.filter(|name| !self.tables.contains(*name)).cloned().collect();
         if stables.is_empty() && tables.is_empty() {
+            self.board.tell(About::Tables, None);
             return Ok(());
         }
         if attempt.spec.options.schema == SchemaMode::None {
@@ -124,16 +128,15 @@ impl Followed {
         let found: BTreeSet<_> = found.into_iter().map(|table| table.name).collect();
         let (more, left): (Vec<_>, Vec<_>) = tables.drain(..).partition(|name| !found.contains(name));
         *tables = left;
-        let lacking: Vec<String> = lacking;
-        let untold: Vec<_> =
-            lacking.into_iter().chain(more).filter(|name| self.told.insert(name.clone())).collect();
-        if !untold.is_empty() {
-            tracing::warn!(
-                tables = untold.len(),
-                named = create::named(&untold),
-                "the target lacks new tables, and this task creates none; they are followed once they are created"
-            );
-        }
+        let lacking: Vec<String> = Vec::into_iter(lacking).chain(more).collect();
+        let message = (!lacking.is_empty()).then(|| {
+            format!(
+                "the target lacks new stables or normal tables: {}; this task creates none; they are followed and copied \
+                 once you created them",
+                create::named(&lacking)
+            )
+        });
+        self.board.tell(About::Tables, message);
         Ok(())
     }
 

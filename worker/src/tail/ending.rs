@@ -33,6 +33,24 @@ impl Tail {
         // what came since the last look
         self.structure(Duration::ZERO).await?;
         self.meet_all().await?;
+        // of a stable that was dropped nothing more can be read
+        if !self.is_gone {
+            self.look_back_whole().await?;
+        }
+        let end = self.attempt.ends_at();
+        self.attempt.ledger.advance(|offset, _| offset.next = end.max(offset.next));
+        Ok(true)
+    }
+
+    /// Reads once more what is to be, and counts all horizons.
+    async fn look_back_whole(&mut self) -> Worked<()> {
+        while !self.without.is_made_good() {
+            self.attempt.go_on()?;
+            self.read_again().await?;
+            if self.is_gone {
+                return Ok(());
+            }
+        }
         for _ in 0..ROUNDS {
             let before = self.attempt.ledger.totals().late;
             self.audits.all_at_once();
@@ -44,8 +62,6 @@ impl Tail {
                 break;
             }
         }
-        let end = self.attempt.ends_at();
-        self.attempt.ledger.advance(|offset, _| offset.next = end.max(offset.next));
-        Ok(true)
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ use super::look::if_there;
 use super::{Follows, Tail};
 use crate::create;
 use crate::lease::{Growth, Worked, within};
+use crate::notices::About;
 use crate::period;
 use crate::structure::Layout;
 
@@ -32,6 +33,7 @@ impl Tail {
         }
         let (stable, mut unknown) = (stable.name.clone(), Vec::new());
         self.known.forget_awaited();
+        self.awaited.clear();
         let listed = self.list(&stable).await?;
         self.looks.listed = u64::try_from(listed.len()).ok();
         for name in listed {
@@ -40,6 +42,20 @@ impl Tail {
             }
         }
         self.meet(unknown).await
+    }
+
+    /// What this task does not create is for a person to create.
+    fn tell_awaited(&self) {
+        let stable = &self.attempt.claimed.stable;
+        let awaited: Vec<_> = self.awaited.iter().cloned().collect();
+        let message = (!awaited.is_empty()).then(|| {
+            let (many, named) = (awaited.len(), create::named(&awaited));
+            format!(
+                "the target lacks {many} new subtables of `{stable}`: {named}; this task creates none; their rows are \
+                 copied once you created them"
+            )
+        });
+        self.board.tell(About::Subtables, message);
     }
 
     /// All subtables of the stable, whatever the task takes of it.
@@ -62,6 +78,7 @@ impl Tail {
     /// Takes subtables into the plan that are not there yet.
     pub(super) async fn meet(&mut self, names: Vec<String>) -> Worked<()> {
         if names.is_empty() {
+            self.tell_awaited();
             return Ok(());
         }
         // they may have come with a tag that was added just before
@@ -74,6 +91,7 @@ impl Tail {
         for names in taken.chunks(AT_ONCE) {
             self.meet_some(&stable, names).await?;
         }
+        self.tell_awaited();
         Ok(())
     }
 
@@ -124,16 +142,8 @@ impl Tail {
     /// Those that the target has; the others are awaited.
     async fn there(&mut self, stable: &Stable, names: &[String]) -> Worked<Vec<String>> {
         let missing = create::missing_of(&self.attempt, self.sink.as_ref(), &stable.name, names).await?;
-        if !missing.is_empty() {
-            let named = create::named(&missing);
-            tracing::warn!(
-                stable = stable.name,
-                subtables = missing.len(),
-                named,
-                "the target lacks new subtables, and this task creates none; their rows are copied once they are created"
-            );
-            missing.iter().for_each(|name| self.known.set(name, Is::Awaited));
-        }
+        missing.iter().for_each(|name| self.known.set(name, Is::Awaited));
+        self.awaited.extend(missing);
         Ok(names.iter().filter(|name| self.known.of(name) != Some(Is::Awaited)).cloned().collect())
     }
 }

@@ -4,6 +4,7 @@
 //! is in the target; what comes there late is found by counting. It creates subtables that are new and has them added
 //! to the plan, with a shard that copies what they held before, in one transaction with the watermark.
 
+mod again;
 mod audit;
 mod change;
 mod clock;
@@ -16,6 +17,7 @@ mod pace;
 mod retag;
 mod take;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tdferry_common::options::{Options, TailBy};
@@ -26,7 +28,9 @@ use tokio::time::Instant;
 use crate::copy::Writer;
 use crate::filter::Filter;
 use crate::lease::{Attempt, Claimed, Finish, Worked};
+use crate::notices::Board;
 use crate::structure::Layout;
+use again::Without;
 use audit::Audits;
 use change::{Seen, Unsure};
 use clock::SourceClock;
@@ -45,12 +49,18 @@ struct Tail {
     /// The structure changed, and what was read before that is to be read once more.
     is_altered: bool,
     unsure: Unsure,
+    /// What the target lacks of the structure, and what follows from that.
+    without: Without,
+    /// Where a person is told what to see to.
+    board: Board,
     writer: Writer,
     filter: Filter,
     precision: Precision,
     clock: SourceClock,
     /// The subtables that are in the plan.
     known: Known,
+    /// Subtables that the target lacks, where this task creates none.
+    awaited: BTreeSet<String>,
     stride: Stride,
     /// Everything before it is in the target; the ledger may lag behind it while nothing comes.
     watermark: i64,
@@ -133,14 +143,7 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
             if tail.is_at_its_end() && tail.end().await? {
                 return Ok(Finish::Commit);
             }
-            // what is due is done piece by piece while there is time, and one piece at least: rows of now come first
-            while !tail.is_gone && tail.audits.has_work() {
-                tail.attempt.go_on()?;
-                tail.audit().await?;
-                if Instant::now() >= next {
-                    break;
-                }
-            }
+            tail.look_back(next).await?;
             tail.rest(next).await?;
         }
     }
@@ -154,7 +157,8 @@ impl Tail {
         change::awaited(&attempt, source.as_ref(), sink.as_ref()).await?;
         let (seen, _) = change::seen(&attempt, source.as_ref(), sink.as_ref()).await?;
         let both = attempt.session.structures.both(&attempt, source.as_ref(), sink.as_ref()).await?;
-        let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
+        let structures = &attempt.session.structures;
+        let (layout, lacking) = structures.layout_to_follow(&attempt, source.as_ref(), sink.as_ref()).await?;
         let precision = both.source.precision;
         let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
         let clock = SourceClock::ask(&attempt, source.as_ref(), precision).await?;
@@ -164,18 +168,21 @@ impl Tail {
             Follows::All | Follows::New => Known::of_plan(&attempt).await?,
         };
         let watermark = attempt.ledger.entry().offset.next;
-        Ok(Self {
+        let mut tail = Self {
             source,
             sink,
             layout,
             seen,
             is_altered: false,
             unsure: Unsure::default(),
+            without: Without::new(precision),
+            board: attempt.session.notices.board(&attempt.claimed.lease.key),
             writer,
             filter: Filter::new(&attempt.spec.options),
             precision,
             clock,
             known,
+            awaited: BTreeSet::new(),
             stride: Stride::new(precision),
             watermark,
             entered: Instant::now(),
@@ -191,7 +198,11 @@ impl Tail {
             tags: Tags::new(),
             follows,
             attempt,
-        })
+        };
+        // whoever followed before may have gone without for long
+        let since = tail.watermark.saturating_sub(tail.audits.furthest());
+        tail.go_without(lacking, since.max(tail.attempt.shard().period.from));
+        Ok(tail)
     }
 
     fn options(&self) -> &Options {
@@ -224,6 +235,20 @@ impl Tail {
             tracing::info!(watermark = to, "tail is live");
         }
         Ok(caught_up)
+    }
+
+    /// Does what is due behind the watermark piece by piece while there is time, and one piece at least: rows of now come
+    /// first.
+    async fn look_back(&mut self, next: Instant) -> Worked<()> {
+        while !self.is_gone && (self.audits.has_work() || !self.without.is_made_good()) {
+            self.attempt.go_on()?;
+            self.read_again().await?;
+            self.audit().await?;
+            if Instant::now() >= next {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Until the next poll is due, or a drain is ordered.

@@ -16,7 +16,7 @@ use crate::stage::{NOW_MILLIS, Stage};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Two subtables with a text of at most 20 bytes.
-fn texts() -> MemDatabase {
+pub(crate) fn texts() -> MemDatabase {
     let mut database = MemDatabase::new("source", Precision::Milli);
     let columns = vec![column("ts", DataType::Timestamp), column("text", DataType::Binary)];
     database.add_stable(Stable { name: "meters".into(), columns, tags: vec![column("tag", DataType::Int)] });
@@ -30,7 +30,7 @@ fn texts() -> MemDatabase {
 }
 
 /// Production alters the stable: its columns, with what old rows have in new ones.
-fn alter(source: &mut MemDatabase, change: impl Fn(&mut Vec<Column>)) {
+pub(crate) fn alter(source: &mut MemDatabase, change: impl Fn(&mut Vec<Column>)) {
     let stable = source.stables.get_mut("meters").unwrap();
     change(&mut stable.columns);
     let columns = stable.columns.clone();
@@ -40,12 +40,12 @@ fn alter(source: &mut MemDatabase, change: impl Fn(&mut Vec<Column>)) {
     }
 }
 
-fn put(live: &Live, table: &str, cells: &[Value]) {
+pub(crate) fn put(live: &Live, table: &str, cells: &[Value]) {
     let row = [&[Value::Timestamp(live.now())], cells].concat();
     live.stage.source.change(|source| source.put_row(table, row));
 }
 
-fn text(length: usize) -> Value {
+pub(crate) fn text(length: usize) -> Value {
     Value::Binary(vec![b'x'; length])
 }
 

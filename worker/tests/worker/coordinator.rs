@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(crate) directives: Vec<(ShardId, v1::Directive)>,
     /// What a cut leaves to its shard: the first index and the first moment given away.
     pub(crate) cuts_at: Option<(u32, i64)>,
+    /// Where tails end.
+    pub(crate) mark: Option<i64>,
     /// It is of a version that cannot cut.
     pub(crate) cannot_cut: bool,
     /// Every cut that came.
@@ -282,18 +284,34 @@ impl State {
         let mut directives = Vec::new();
         for held in &request.held {
             let key: LeaseKey = held.clone().try_into().unwrap();
+            let ends_at = self.mark.filter(|_| key.shard.as_str().starts_with("tail"));
             let told = self.directives.iter().find(|(id, _)| *id == key.shard).map(|(_, told)| *told);
             let gone = self.leases.get(&key.shard) != Some(&key.epoch.0);
+            let told = told.or(ends_at.map(|_| v1::Directive::Continue));
             let directive = if gone { Some(v1::Directive::Abandon) } else { told };
             directives.extend(directive.map(|directive| v1::LeaseDirective {
                 lease: Some(held.clone()),
                 directive: directive.into(),
                 cut: Some(v1::CutOrder { children: 1, least_rows: 7 }),
-                ends_at: None,
+                ends_at,
             }));
         }
         self.heartbeats.push(request);
         v1::HeartbeatResponse { session_lost: false, directives }
+    }
+
+    /// Bounds every tail, and tells it with the next heartbeat.
+    pub(crate) fn end_tails_at(&mut self, mark: i64) {
+        self.mark = Some(mark);
+        for place in self.shards.values_mut().filter(|place| place.shard.kind == ShardKind::Tail) {
+            place.shard.period.to = mark;
+        }
+    }
+
+    /// What the last heartbeat told a person to see to.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        let last = self.heartbeats.last().into_iter();
+        last.flat_map(|beat| &beat.notices).map(|notice| notice.message.clone()).collect()
     }
 
     /// All that any heartbeat said it waits for, and what for.

@@ -223,9 +223,41 @@ async fn where_nothing_is_created_one_that_the_target_lacks_is_awaited_and_then_
     assert!(live.stage.coordinator.state().grows.is_empty());
     let rows = |name: &str| live.stage.sink.held().tables.get(name).map(|table| table.rows.len());
     assert_eq!((rows("new"), rows("d0000")), (None, Some(80)), "the others go on");
+    let told = live.stage.coordinator.state().notices();
+    assert!(told.len() == 1 && told[0].contains("`new`"), "{told:?}");
     let tags = vec![Value::Int(4), Value::Binary(b"here".to_vec())];
     live.stage.sink.change(|sink| sink.add_subtable("meters", "new", tags));
     live.until_same().await;
     assert_eq!(rows("new"), Some(60));
+    sleep(10 * SECOND).await;
+    assert!(live.stage.coordinator.state().notices().is_empty(), "nothing is awaited any more");
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_are_listed_where_their_number_changed_and_else_once_a_minute() {
+    let live = Live::new(meters(40), &[("audit-window", "off")]).await;
+    sleep(60 * SECOND).await;
+    let asked = || {
+        let source = live.stage.source.counters();
+        (source.calls(Call::Census), source.calls(Call::Subtables))
+    };
+    let before = asked();
+    sleep(600 * SECOND).await;
+    let (counted, listed) = (asked().0 - before.0, asked().1 - before.1);
+    assert!((115..=121).contains(&counted), "{counted} counts: one at each look");
+    assert!((9..=11).contains(&listed), "{listed} listings: one at each twelfth look");
+    for n in 0..3 {
+        // at once after a listing, so that the next is not due by itself
+        let listings = asked().1;
+        while asked().1 == listings {
+            sleep(SECOND).await;
+        }
+        let listings = asked().1;
+        live.add_meter(&format!("new{n}"));
+        sleep(30 * SECOND).await;
+        assert_eq!(asked().1 - listings, 1, "one more for the one that came");
+        assert!(live.stage.sink.held().tables.contains_key(&format!("new{n}")));
+    }
     live.stop().await;
 }

@@ -1,6 +1,7 @@
 //! The rules, a family a file: facts in, findings out. Nothing here asks anybody.
 
 mod database;
+mod following;
 mod names;
 mod servers;
 mod structure;
@@ -22,8 +23,15 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     if versions.iter().any(|finding| finding.kind.severity.is_hazard()) {
         return versions;
     }
-    let families =
-        [servers::judge, database::judge, time::judge, names::judge, structure::judge, target::judge];
+    let families = [
+        servers::judge,
+        database::judge,
+        time::judge,
+        names::judge,
+        structure::judge,
+        target::judge,
+        following::judge,
+    ];
     let mut found: Vec<_> = families.iter().flat_map(|family| family(facts)).collect();
     found.sort_by_key(|finding| finding.kind.severity);
     found

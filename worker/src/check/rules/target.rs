@@ -80,9 +80,9 @@ fn kind(facts: &Facts, mismatch: &Mismatch) -> &'static Kind {
     match mismatch {
         Mismatch::NoColumn { of: Of::Tag, .. } => &kinds::TARGET_COLUMN_MISSING,
         Mismatch::NoColumn { of, .. } => match options.on_missing_column {
-            OnMissingColumn::Widen => &kinds::TARGET_COLUMN_ADDED,
-            OnMissingColumn::Null if *of == Of::Column => &kinds::TARGET_COLUMN_LEFT_OUT,
-            OnMissingColumn::Null | OnMissingColumn::Fail => &kinds::TARGET_COLUMN_MISSING,
+            Some(OnMissingColumn::Widen) => &kinds::TARGET_COLUMN_ADDED,
+            Some(OnMissingColumn::Null) if *of == Of::Column => &kinds::TARGET_COLUMN_LEFT_OUT,
+            None | Some(OnMissingColumn::Null | OnMissingColumn::Fail) => &kinds::TARGET_COLUMN_MISSING,
         },
         shorter if options.on_too_long.is_some() && shorter.is_shorter_column() => {
             &kinds::TARGET_COLUMN_SHORTER

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tdferry_common::options::{OnKeep, OnMissingColumn, OnTooLong};
+use tdferry_common::options::{AuditBy, Mode, OnKeep, OnMissingColumn, OnTooLong, OptionValue};
 use tdferry_common::schema::{Column, DataType, Database, Extent, NormalTable, Stable};
 use tdferry_common::server::{Dnode, Rights, Server};
 use tdferry_common::time::Period;
@@ -222,6 +222,23 @@ const PLANTED: &[(&str, Plant)] = &[
         of(f).tags = vec![column("j", DataType::Json, 4_096)];
         f.source.stables[0].json_numbers = Some((1, "d1".into()));
     }),
+    ("deletes-not-followed", |f| f.asked.options.mode = Mode::Realtime),
+    ("updates-not-followed", |f| {
+        option(f, "update", "1");
+        f.asked.options.mode = Mode::Both;
+    }),
+    ("updates-not-followed", |f| {
+        option(f, "update", "2");
+        f.asked.options.mode = Mode::Both;
+        f.asked.options.audit_by = AuditBy::Digest;
+        f.asked.options.set("audit-window", &OptionValue::text("off")).unwrap();
+    }),
+    ("updates-outside-audit", |f| {
+        option(f, "update", "1");
+        f.asked.options.mode = Mode::Realtime;
+        f.asked.options.audit_by = AuditBy::Digest;
+    }),
+    ("late-rows-not-followed", |f| f.asked.options.mode = Mode::Both),
     ("tag-not-sql", |f| f.source.stables[0].not_sql = Some((2, "d1".into(), "NaN".into()))),
     ("target-table-missing", |f| {
         existing(f);
@@ -231,15 +248,15 @@ const PLANTED: &[(&str, Plant)] = &[
     ("target-column-missing", |f| there(f).columns.truncate(1)),
     ("target-column-missing", |f| there(f).tags.clear()),
     ("target-column-added", |f| {
-        f.asked.options.on_missing_column = OnMissingColumn::Widen;
+        f.asked.options.on_missing_column = Some(OnMissingColumn::Widen);
         there(f).columns.truncate(1);
     }),
     ("target-column-left-out", |f| {
-        f.asked.options.on_missing_column = OnMissingColumn::Null;
+        f.asked.options.on_missing_column = Some(OnMissingColumn::Null);
         there(f).columns.truncate(1);
     }),
     ("target-column-missing", |f| {
-        f.asked.options.on_missing_column = OnMissingColumn::Null;
+        f.asked.options.on_missing_column = Some(OnMissingColumn::Null);
         there(f).columns.remove(0);
     }),
     ("target-column-shorter", |f| {
@@ -325,6 +342,22 @@ fn where_a_version_forbids_the_task_nothing_else_is_said() {
     let mut facts = clean();
     facts.source = SourceFacts { version: "3.3.1.0".into(), ..SourceFacts::default() };
     assert_eq!(codes(&facts), BTreeSet::from(["source-not-2x"]));
+}
+
+#[test]
+fn what_polling_does_not_see_is_a_note_and_updates_are_only_told_where_there_are_some() {
+    let mut facts = clean();
+    facts.asked.options.mode = Mode::Both;
+    let told = codes(&facts);
+    assert!(told.contains("deletes-not-followed") && !told.contains("updates-not-followed"), "{told:?}");
+    option(&mut facts, "update", "1");
+    assert!(codes(&facts).contains("updates-not-followed"));
+    assert!(judge(&facts).iter().all(|finding| !finding.kind.severity.is_hazard()));
+    facts.asked.options.audit_by = AuditBy::Digest;
+    let told = codes(&facts);
+    assert!(told.contains("updates-outside-audit") && !told.contains("updates-not-followed"), "{told:?}");
+    facts.asked.options.mode = Mode::History;
+    assert!(!codes(&facts).contains("deletes-not-followed"));
 }
 
 #[test]

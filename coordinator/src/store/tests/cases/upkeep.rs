@@ -27,6 +27,7 @@ fn worker(n: u64) -> WorkerRecord {
         labels: BTreeMap::new(),
         draining: false,
         waiting: vec![],
+        notices: vec![],
     }
 }
 
