@@ -120,17 +120,19 @@ impl Structures {
 
     /// Columns of the shard's tables, held against the target's. Where they do not fit the shard fails.
     pub(crate) async fn layout(&self, asker: &Asker, source: &dyn Source, sink: &dyn Sink) -> Worked<Layout> {
-        let (layout, mismatches) = self.held(asker, source, sink).await?;
-        if mismatches.is_empty() || !is_followed(asker) {
-            self.settled(asker, mismatches)?;
-            return Ok(layout);
+        let mut before = Vec::new();
+        loop {
+            let (layout, mismatches) = self.held(asker, source, sink).await?;
+            // what is still the same was not mended; what is not was altered meanwhile
+            if mismatches.is_empty() || !is_followed(asker) || mismatches == before {
+                self.settled(asker, mismatches)?;
+                return Ok(layout);
+            }
+            // the source's structure is followed: what was added or made longer since is so at the target first
+            self.fit(asker, source, sink).await?;
+            self.forget(asker);
+            before = mismatches;
         }
-        // the source's structure is followed: what was added or made longer since is so at the target first
-        self.fit(asker, source, sink).await?;
-        self.forget(asker);
-        let (layout, mismatches) = self.held(asker, source, sink).await?;
-        self.settled(asker, mismatches)?;
-        Ok(layout)
     }
 
     /// Gives the target's tables of a shard the columns and tags they lack, and the lengths.
