@@ -123,8 +123,8 @@ async fn a_task_that_alters_nothing_tells_what_the_target_lacks_and_fills_what_a
     until_troubles(&address, |told| told == "[]").await;
     assert_eq!(until_equal(&servers).await, 4);
     until_state(&address, "live").await;
-    let cut = answer(&["cutover", "move-power", "--freeze", "--max-lag", "60", "--coordinator", &address]);
-    let cut = timeout(PATIENCE, cut).await.unwrap();
+    let cut = ["cutover", "move-power", "--freeze", "--max-lag", "60", "--coordinator", &address];
+    let cut = timeout(PATIENCE, answer(&cut)).await.unwrap();
     assert_eq!(cut.code, 0, "{}{}", cut.stdout, cut.stderr);
     for child in [worker, coordinator] {
         kill(child).await;

@@ -146,13 +146,18 @@ impl Structures {
         source: &dyn Source,
         sink: &dyn Sink,
     ) -> Worked<(Layout, Vec<Mismatch>)> {
-        let (held, fits) = (self.held(asker, source, sink).await?, Fits::of(&asker.spec.options));
-        if held.1.is_empty() || !(fits.adds || fits.alters) {
-            return Ok(held);
+        let fits = Fits::of(&asker.spec.options);
+        let mut before = Vec::new();
+        loop {
+            let (layout, mismatches) = self.held(asker, source, sink).await?;
+            // what is still the same was not mended; what is not was altered meanwhile
+            if mismatches.is_empty() || !(fits.adds || fits.alters) || mismatches == before {
+                return Ok((layout, mismatches));
+            }
+            self.fit(asker, source, sink, fits).await?;
+            self.forget(asker);
+            before = mismatches;
         }
-        self.fit(asker, source, sink, fits).await?;
-        self.forget(asker);
-        self.held(asker, source, sink).await
     }
 
     /// Gives the target's tables of a shard the columns and tags they lack, and the lengths.

@@ -135,6 +135,7 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
     }
     let mut tail = Tail::begin(attempt).await?;
     tail.meet_all().await?;
+    tail.overlap().await?;
     loop {
         tail.attempt.go_on()?;
         tail.look().await?;
@@ -258,6 +259,15 @@ impl Tail {
             () = self.attempt.drained() => self.attempt.go_on(),
             () = tokio::time::sleep_until(next) => Ok(()),
         }
+    }
+
+    /// What the last holder read last is read by the structure of now before anything is committed: whoever commits says
+    /// that it is right, and nobody looks there again.
+    async fn overlap(&mut self) -> Worked<()> {
+        let Some(Handover { from, .. }) = self.handover else { return Ok(()) };
+        let taken = self.take(Period { from, to: self.watermark }).await?;
+        tracing::debug!(rows = taken.read, "what the last holder read last is read again");
+        Ok(())
     }
 
     /// What was read around a handover is read once more when the last holder is surely gone: a write of its own may

@@ -85,8 +85,8 @@ async fn a_late_row_has_the_new_column_whenever_it_is_found() {
 
 #[tokio::test(start_paused = true)]
 async fn a_normal_table_that_is_newer_than_what_is_known_is_copied_and_followed_from_the_first() {
-    let mut database = texts();
-    let columns = database.stables["meters"].columns.clone();
+    let columns = texts().stables["meters"].columns.clone();
+    let mut database = MemDatabase::new("source", Precision::Milli);
     database.add_normal_table("old", columns.clone());
     let stage = Stage::with_options(database, &[("mode", "both"), ("audit-window", "off")]);
     stage.prepare();
@@ -98,12 +98,11 @@ async fn a_normal_table_that_is_newer_than_what_is_known_is_copied_and_followed_
     }
     live.stage.source.change(|source| source.put_row("new", followed));
     let (group, range) = (GroupId(98), Range { from: 0, to: 1 });
-    let [tail, mut copy] = [live.stage.tail(""), live.stage.dense("")].map(|mut place| {
+    let [mut tail, mut copy] = [live.stage.tail(""), live.stage.dense("")].map(|mut place| {
         place.names = vec!["new".to_owned()];
         (place.shard.group, place.shard.range) = (Some(group), range);
         place
     });
-    let mut tail = tail;
     (tail.shard.id, copy.shard.id) = (ShardId::tail(group), ShardId::copy(group, 0));
     live.stage.coordinator.add([tail, copy]);
     live.until_same().await;
