@@ -182,6 +182,7 @@ impl Double {
             free_slots: 1,
             waiting: Vec::new(),
             draining: false,
+            notices: Vec::new(),
         };
         self.peers[1].heartbeat(request).await?;
         Ok(())
