@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::cast::Cast;
 use crate::kinds::Kind;
+use crate::production::Written;
 use crate::scenes::Scene;
 
 /// Kinds inflicted at the same time.
@@ -31,6 +32,10 @@ pub(crate) struct Deck {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) rounds: usize,
+    /// Rounds in which sources were followed.
+    pub(crate) followed: usize,
+    /// What was written meanwhile.
+    pub(crate) written: Written,
     pub(crate) rows: u64,
     pub(crate) commits: usize,
     pub(crate) leases: usize,
@@ -99,6 +104,8 @@ impl Tally {
 
     pub(crate) fn add(&mut self, other: Self) {
         self.rounds += other.rounds;
+        self.followed += other.followed;
+        self.written.add(&other.written);
         self.rows += other.rows;
         self.commits += other.commits;
         self.leases += other.leases;
@@ -120,7 +127,9 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "rounds, rows          {}, {}", self.rounds, self.rows)?;
+        writeln!(f, "rounds, followed      {}, {}", self.rounds, self.followed)?;
+        writeln!(f, "written meanwhile     {}", self.written)?;
+        writeln!(f, "rows compared         {}", self.rows)?;
         writeln!(f, "leases, commits       {}, {}", self.leases, self.commits)?;
         writeln!(f, "poisoned and retried  {}", self.retried)?;
         writeln!(f, "kinds seen            {} of {}", self.observed(), Kind::all().len() + Scene::ALL.len())?;

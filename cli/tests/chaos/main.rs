@@ -1,6 +1,7 @@
 //! Real processes under faults: `tdferry` itself, a real etcd of three members, stand-ins for the databases, a wire
 //! between each two. A seed decides data and faults; after each round every cell of the target equals the source, and
-//! the store's whole log keeps every promise.
+//! the store's whole log keeps every promise. Every other round copies a source that rests, the others follow sources
+//! that are written to all the while.
 //!
 //! `TDFERRY_CHAOS_SECONDS=1800` sets how long faults are inflicted, `TDFERRY_CHAOS_SEED=7` which;
 //! `TDFERRY_CHAOS_KINDS='Store(NoSpace'` deals but these kinds, to look into one;
@@ -15,9 +16,11 @@ mod clock;
 mod deck;
 mod etcd;
 mod failover;
+mod following;
 mod kinds;
 mod link;
 mod longest;
+mod production;
 mod recorder;
 mod room;
 mod round;
@@ -110,7 +113,10 @@ async fn run(folder: std::path::PathBuf, deck: &mut Deck, seed: u64, time: Durat
     let mut number = 0;
     let is_time = || Instant::now() + LEAST_LEFT < until;
     while number == 0 || is_time() {
-        tally.add(round::round(&cast, number, deck, &mut rng, until).await?);
+        tally.add(match number % 2 {
+            0 => following::round(&cast, number, deck, &mut rng, until).await?,
+            _ => round::round(&cast, number, deck, &mut rng, until).await?,
+        });
         number += 1;
         if deck.is_part() || !is_time() {
             continue;

@@ -16,7 +16,7 @@ use crate::support::process::answer;
 use crate::wait::Patience;
 
 /// Once faults stopped everything moves on, within a few sessions' lives and the time that the copying itself takes.
-const STUCK: Duration = Duration::from_secs(120);
+pub(crate) const STUCK: Duration = Duration::from_secs(120);
 /// What each request to the sink takes while faults are inflicted, so that they hit writes in flight.
 const WRITE_MILLIS: std::ops::Range<u64> = 150..400;
 /// A small table is read by a query, a block, and the word that there is no more.
@@ -26,7 +26,7 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 /// How many waves of faults one task gets at most.
 const WAVES: usize = 6;
 /// What the cluster says of a shard that faults hit five times in a row; a person opens it again.
-const POISON: &str = "claimed";
+pub(crate) const POISON: &str = "claimed";
 
 /// Runs one, until no time is left for faults.
 pub(crate) async fn round(
@@ -60,7 +60,7 @@ pub(crate) async fn round(
 }
 
 /// Makes both sides answer late, so that faults hit reads and writes in flight: workers read ahead otherwise.
-fn slow(cast: &Cast, rng: &mut SmallRng) {
+pub(crate) fn slow(cast: &Cast, rng: &mut SmallRng) {
     let late = |millis| Fault::new(When::Any, Action::Delay(Duration::from_millis(millis)));
     let write = rng.random_range(WRITE_MILLIS);
     cast.servers.target_standin().faults().add(late(write));
@@ -122,7 +122,7 @@ async fn is_much_left(cast: &Cast, task: &str, rows: u64) -> bool {
     written.unwrap_or(0) * 5 < rows * 3
 }
 
-async fn copying(cast: &Cast, task: &str) {
+pub(crate) async fn copying(cast: &Cast, task: &str) {
     while show(cast, task).await.is_ok_and(|task| task["progress"]["rows_written"] == 0) {
         sleep(ASK_EVERY).await;
     }

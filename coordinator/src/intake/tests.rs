@@ -32,13 +32,19 @@ struct Env {
 impl Env {
     /// A coordinator's inside with one task and one worker.
     async fn new() -> Self {
+        Self::of("history").await
+    }
+
+    /// The same with a task of this mode.
+    async fn of(mode: &str) -> Self {
         let store =
             Embedded::in_memory(MemoryStorage::new(), tdferry_embedded::Options::seeded(3)).await.unwrap();
         let store = Store::open(store.client().await.unwrap(), Timing::default(), 5).await.unwrap();
         let core = Arc::new(Core::new(store, Clock::simulated(0), "c".into(), 5));
         // its stopper is gone, so it runs until the test ends
         tokio::spawn(phases::run(Arc::clone(&core), stop_pair().1));
-        let options = [("schema".to_owned(), OptionValue::text("none"))].into();
+        let options = [("schema", "none"), ("mode", mode)];
+        let options = options.map(|(name, value)| (name.to_owned(), OptionValue::text(value))).into();
         let spec = Spec::build("t", TaskKind::TDengine2, "taos+ws://a/d", "taos+ws://b/d", &options).unwrap();
         let task = tasks::create(&core, &spec.to_json().unwrap(), MemorySecrets::Refused).await.unwrap();
         let worker = WorkerId(1);
@@ -137,6 +143,18 @@ async fn a_survey_that_broke_off_starts_anew_and_what_it_wrote_is_swept() {
     let counts = env.core.store.read_task(&env.task).await.unwrap().unwrap().state.value.plan();
     let kept = env.core.store.all_shards(&env.task, counts).await.unwrap().len();
     assert_eq!(u64::try_from(kept).unwrap(), found.shards);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_where_a_source_is_followed_it_may_list_more_at_its_end_and_never_less() {
+    let cases = [("history", 2_001, false), ("both", 2_001, true), ("realtime", 2_001, true)];
+    for (mode, listed, is_planned) in cases.into_iter().chain([("both", 1_999, false)]) {
+        let env = Env::of(mode).await;
+        let lease = env.lease().await;
+        let parts = joined([vec![start(&lease)], tables("m", 0, 2_000), vec![end(listed)]]);
+        let surveyed = env.intake(parts).await.unwrap();
+        assert_eq!(matches!(surveyed, Surveyed::Planned(_)), is_planned, "{mode}: {listed}: {surveyed:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,10 +13,11 @@ mod verdict;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tdferry_common::options::SchemaMode;
 use tdferry_common::port::{Sink, Source};
-use tdferry_common::shard::Density;
+use tdferry_common::shard::{Density, Estimate};
 use tdferry_common::time::Period;
 
 use crate::counts;
@@ -48,6 +49,10 @@ enum Through {
 /// Copies what is not yet copied, and checks the counts of all.
 pub(crate) async fn run(attempt: Arc<Attempt>, density: Density) -> Worked<Finish> {
     let (source, sink) = (attempt.source().await?, attempt.sink().await?);
+    // what no survey estimated was found while it is followed: columns may have come with it
+    if attempt.shard().estimate == Estimate::default() {
+        attempt.session.structures.refresh(&attempt, Duration::ZERO).await;
+    }
     let layout = attempt.session.structures.layout(&attempt, source.as_ref(), sink.as_ref()).await?;
     let writer = Writer::new(Arc::clone(&attempt), Arc::clone(&sink));
     let copy = Copy { attempt, source, sink, layout: Arc::new(layout), writer };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tdferry_common::batch::Value;
 use tdferry_common::id::{GroupId, ShardId};
 use tdferry_common::schema::{Column, DataType, Stable};
-use tdferry_common::shard::{Range, ShardState};
+use tdferry_common::shard::{Density, Estimate, Range, ShardKind, ShardState};
 use tdferry_common::testing::{MemDatabase, column};
 use tdferry_common::time::Precision;
 use tokio::time::sleep;
@@ -203,6 +203,64 @@ async fn what_changed_while_nobody_followed_is_followed_by_whoever_comes_next() 
     });
     put(&live, "d0", &[text(150), Value::Int(5)]);
     live.stage.coordinator.state().paused = false;
+    live.until_same().await;
+    live.stop().await;
+}
+
+/// The history of texts is copied, and half a minute ago.
+async fn copied_and_not_followed() -> Live {
+    let stage = Stage::with_options(texts(), &[("mode", "both"), ("audit-window", "off")]);
+    stage.prepare();
+    stage.coordinator.add([stage.dense("meters")]);
+    let live = Live { running: stage.start(), stage };
+    live.until_same().await;
+    sleep(10 * SECOND).await;
+    live.stage.source.change(|source| alter(source, |columns| columns.push(column("more", DataType::Int))));
+    live
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_begins_to_follow_reads_by_the_columns_of_now_not_by_those_it_copied() {
+    let live = copied_and_not_followed().await;
+    put(&live, "d0", &[text(3), Value::Int(5)]);
+    sleep(20 * SECOND).await;
+    live.stage.coordinator.add([live.stage.tail("meters")]);
+    live.until_same().await;
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_new_subtable_holds_is_copied_by_columns_as_young_as_it_is_whoever_copies_it() {
+    let live = copied_and_not_followed().await;
+    let new = |database: &mut MemDatabase| database.add_subtable("meters", "d2", vec![Value::Int(2)]);
+    live.stage.source.change(new);
+    live.stage.sink.change(new);
+    put(&live, "d2", &[text(3), Value::Int(5)]);
+    sleep(SECOND).await;
+    // another worker follows, and had it added
+    let mut found = live.stage.place("meters", 1, ShardKind::Copy(Density::Sparse));
+    found.names = vec!["d2".into()];
+    (found.shard.range.to, found.shard.period.to) = (1, live.now());
+    found.shard.estimate = Estimate::default();
+    live.stage.coordinator.add([found]);
+    live.until_same().await;
+    live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_come_late_have_what_came_in_columns_that_were_just_added() {
+    let live = Live::new(texts(), &[]).await;
+    // as long as from one count to the next, so that one falls between a column and the look that finds it; each row is
+    // alone in its bucket, which is read once
+    for n in 0..30 {
+        live.stage.source.change(|source| {
+            alter(source, |columns| columns.push(column(&format!("more{n}"), DataType::Int)));
+            let mut row = vec![Value::Timestamp(live.now() - 200_000 - 22_000 * n), text(3)];
+            row.extend((0..=n).map(Value::Int));
+            source.put_row("d0", row);
+        });
+        sleep(2 * SECOND).await;
+    }
     live.until_same().await;
     live.stop().await;
 }

@@ -6,11 +6,12 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tdferry_common::id::ShardId;
 use tdferry_common::port::Side;
+use tdferry_common::shard::{Range, Shard, ShardKind, ShardState};
 use tdferry_common::testing::{Call, Event, Recipe};
 use tokio::time::sleep;
 
 use crate::production::{Live, is_of_tail, meters, reading};
-use crate::stage::{Stage, TAIL_GROUP};
+use crate::stage::{NOW_MILLIS, Stage, TAIL_GROUP};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -206,4 +207,23 @@ async fn long_silence_and_a_crowd_after_it_are_read_in_periods_that_fit() {
     live.until_same().await;
     assert_eq!(read.lock().unwrap().iter().sum::<usize>(), 48 * 20, "each row was read once");
     live.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tail_that_was_past_its_mark_before_it_heard_of_it_is_done() {
+    for of_database in [false, true] {
+        let stage = Stage::with_options(meters(49), &[("mode", "both")]);
+        stage.prepare();
+        let mut tail = stage.tail("meters");
+        if of_database {
+            let (id, period) = (ShardId::database_tail(), tail.shard.period);
+            tail.shard = Shard::planned(id, ShardKind::Tail, None, Range::NONE, period);
+            tail.stable.clear();
+        }
+        (tail.shard.period.to, tail.shard.checkpoint.offset.next) = (NOW_MILLIS + 20, NOW_MILLIS + 40);
+        let id = tail.shard.id.clone();
+        stage.finish([stage.dense("meters"), tail]).await;
+        let shard = stage.coordinator.shard(&id);
+        assert_eq!((shard.state, shard.checkpoint.offset.next), (ShardState::Done, NOW_MILLIS + 40));
+    }
 }

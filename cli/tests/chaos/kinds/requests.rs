@@ -137,7 +137,7 @@ impl Double {
 
     async fn ask_for_leases(&mut self, peer: usize) -> Result<v1::ClaimResponse> {
         let request =
-            v1::ClaimRequest { session: self.session, worker: self.worker, slots: 1, tail_slots: 0 };
+            v1::ClaimRequest { session: self.session, worker: self.worker, slots: 1, tail_slots: 1 };
         Ok(self.peers[peer].claim(request).await?.into_inner())
     }
 
@@ -147,7 +147,13 @@ impl Double {
         for _ in 0..polls {
             let answer = self.ask_for_leases(0).await?;
             ensure!(!answer.session_lost, "the session was lost");
-            match answer.leases.into_iter().next() {
+            let mut leases = answer.leases.into_iter();
+            let first = leases.next();
+            // one of each kind of slot may come
+            for other in leases {
+                self.release(&other, 0).await?;
+            }
+            match first {
                 Some(lease) if lease.shard.as_ref().is_some_and(|shard| shard.checkpoint.is_some()) => {
                     return Ok(lease);
                 }
