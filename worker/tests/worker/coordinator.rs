@@ -287,7 +287,7 @@ impl State {
             let ends_at = self.mark.filter(|_| key.shard.as_str().starts_with("tail"));
             let told = self.directives.iter().find(|(id, _)| *id == key.shard).map(|(_, told)| *told);
             let gone = self.leases.get(&key.shard) != Some(&key.epoch.0);
-            let told = told.or(ends_at.map(|_| v1::Directive::Continue));
+            let told = told.or_else(|| ends_at.map(|_| v1::Directive::Continue));
             let directive = if gone { Some(v1::Directive::Abandon) } else { told };
             directives.extend(directive.map(|directive| v1::LeaseDirective {
                 lease: Some(held.clone()),
