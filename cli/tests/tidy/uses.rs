@@ -10,7 +10,7 @@ const TAOS: [&str; 1] = ["common/src/tdengine/"];
 const ETCD: [&str; 2] = ["coordinator/src/store/", "embedded/"];
 
 /// Where messages are made and taken apart; everything else speaks the words of `common`.
-const WIRE: [&str; 10] = [
+const WIRE: [&str; 11] = [
     "proto/",
     "benches/src/scale/wire.rs",
     "cli/",
@@ -20,6 +20,7 @@ const WIRE: [&str; 10] = [
     "worker/src/runner/",
     "worker/src/survey/",
     "worker/src/heartbeat.rs",
+    "worker/src/notices.rs",
     "worker/src/waiting.rs",
 ];
 

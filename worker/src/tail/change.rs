@@ -68,15 +68,15 @@ impl Unsure {
     }
 }
 
-/// Waits until the source has the stable that is to be followed, or it is not to be any more.
-pub(super) async fn awaited(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<()> {
+/// Waits until the source has the stable that is to be followed; whether it is there. At a mark nobody waits any more.
+pub(super) async fn awaited(attempt: &Attempt, source: &dyn Source, sink: &dyn Sink) -> Worked<bool> {
     let stable = &attempt.claimed.stable;
     let interval = attempt.spec.options.schema_polling_interval;
     let mut is_told = stable.is_empty();
-    while !stable.is_empty()
-        && attempt.ends_at() == i64::MAX
-        && seen(attempt, source, sink).await?.0.is_empty()
-    {
+    while !stable.is_empty() && seen(attempt, source, sink).await?.0.is_empty() {
+        if attempt.ends_at() < i64::MAX {
+            return Ok(false);
+        }
         if !std::mem::replace(&mut is_told, true) {
             tracing::warn!(stable, "the source has no such stable; it is followed once it is back");
         }
@@ -87,7 +87,7 @@ pub(super) async fn awaited(attempt: &Attempt, source: &dyn Source, sink: &dyn S
         }
         attempt.session.structures.refresh(attempt, interval).await;
     }
-    Ok(())
+    Ok(true)
 }
 
 impl Tail {

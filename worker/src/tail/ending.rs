@@ -4,10 +4,17 @@
 use std::time::Duration;
 
 use super::Tail;
-use crate::lease::Worked;
+use crate::lease::{Attempt, Worked};
 
 /// So often everything is counted anew while something is still found.
 const ROUNDS: u32 = 3;
+
+/// Ends the tail of a stable that was dropped before its mark: what it held is in the target, or gone with it.
+pub(super) fn without_source(attempt: &Attempt) {
+    let (stable, end) = (&attempt.claimed.stable, attempt.ends_at());
+    tracing::warn!(stable, "the source has no such stable at the mark; following it ends");
+    attempt.ledger.advance(|offset, _| offset.next = end.max(offset.next));
+}
 
 impl Tail {
     pub(super) fn is_at_its_end(&self) -> bool {

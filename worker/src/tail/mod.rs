@@ -133,7 +133,10 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
     if attempt.shard().group.is_none() {
         return database::run(&attempt).await;
     }
-    let mut tail = Tail::begin(attempt).await?;
+    let Some(mut tail) = Tail::begin(Arc::clone(&attempt)).await? else {
+        ending::without_source(&attempt);
+        return Ok(Finish::Commit);
+    };
     tail.meet_all().await?;
     tail.overlap().await?;
     loop {
@@ -151,11 +154,14 @@ pub(crate) async fn run(attempt: Arc<Attempt>) -> Worked<Finish> {
 }
 
 impl Tail {
-    async fn begin(attempt: Arc<Attempt>) -> Worked<Self> {
+    /// `None` where its stable was dropped and is not waited for.
+    async fn begin(attempt: Arc<Attempt>) -> Worked<Option<Self>> {
         let (source, sink) = (attempt.source().await?, attempt.sink().await?);
         // what is followed may be newer than what others asked for
         attempt.session.structures.renew(&attempt, Instant::now()).await;
-        change::awaited(&attempt, source.as_ref(), sink.as_ref()).await?;
+        if !change::awaited(&attempt, source.as_ref(), sink.as_ref()).await? {
+            return Ok(None);
+        }
         let (seen, _) = change::seen(&attempt, source.as_ref(), sink.as_ref()).await?;
         let both = attempt.session.structures.both(&attempt, source.as_ref(), sink.as_ref()).await?;
         let structures = &attempt.session.structures;
@@ -203,7 +209,7 @@ impl Tail {
         // whoever followed before may have gone without for long
         let since = tail.watermark.saturating_sub(tail.audits.furthest());
         tail.go_without(lacking, since.max(tail.attempt.shard().period.from));
-        Ok(tail)
+        Ok(Some(tail))
     }
 
     fn options(&self) -> &Options {
