@@ -74,13 +74,21 @@ async fn a_stable_that_is_followed_by_lists_of_its_subtables_is_cut_over_too() {
     let rows = format!("({}, 1.5, 7, 0.25) ({now}, 2.5, 8, 0.75)", now - 90_000);
     let new = format!("power.new using power.meters tags (5, 'here') values {rows}");
     load::run(&source, &format!("insert into power.d0 values {rows} {new}")).await;
-    let tails = async || {
+    let shards = async || {
         let told = ask(&["shard", "list", "move-power", "--json"]).await;
-        told.stdout.lines().filter(|line| line.contains("\"tail-")).count()
+        told.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<serde_json::Value>>()
     };
     timeout(PATIENCE, async {
-        // the stable's own, that of the list, and that of the new one
-        while tails().await < 3 {
+        // the stable's own tail, that of the list, and that of the new one; what it held before is copied
+        let has_come = |shards: &[serde_json::Value]| {
+            let named = |one: &serde_json::Value, name: &str| one["id"].as_str().unwrap().starts_with(name);
+            let tails = shards.iter().filter(|one| named(one, "tail-")).count();
+            tails == 3 && shards.iter().filter(|one| named(one, "copy-")).all(|one| one["state"] == "done")
+        };
+        while !has_come(&shards().await) {
             sleep(LOOK_EVERY).await;
         }
     })
