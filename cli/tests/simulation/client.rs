@@ -48,6 +48,16 @@ impl Operator {
         }
     }
 
+    /// Whether a shard failed since it was claimed too often.
+    async fn sees_poison(&mut self) -> Result<bool, Status> {
+        let list = |mut admin: Admin| async move {
+            let state = v1::ShardState::Failed.into();
+            admin.list_shards(v1::ListShardsRequest { task: TASK.into(), state, ..Default::default() }).await
+        };
+        let failed = self.ask(list).await?.shards;
+        Ok(failed.iter().filter_map(|one| one.shard.as_ref()).any(|shard| shard.failure.contains(POISONED)))
+    }
+
     async fn control(&mut self, control: v1::Control) -> Result<(), Status> {
         let request = v1::SetControlRequest { name: TASK.into(), control: control.into() };
         let set = |mut admin: Admin| {
@@ -89,7 +99,13 @@ pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
         let get =
             |mut admin: Admin| async move { admin.get_task(v1::GetTaskRequest { name: TASK.into() }).await };
         let task = operator.ask(get).await?.task.unwrap_or_default();
-        let (terminal, poisoned) = (task.terminal, task.state == "failed" && task.reason.contains(POISONED));
+        let terminal = task.terminal;
+        let failed = task.progress.as_ref().is_some_and(|progress| progress.shards_failed > 0);
+        let poisoned = match terminal {
+            true => task.state == "failed" && task.reason.contains(POISONED),
+            // a tail that fails does not end its task
+            false => failed && world.live.is_some() && operator.sees_poison().await?,
+        };
         *world.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         if turmoil::elapsed() >= QUIET_FROM
             && let Some(cutover) = &world.cutover
@@ -101,7 +117,7 @@ pub(crate) async fn operate(world: Arc<World>) -> Result<(), Failure> {
                 return Ok(());
             }
         }
-        if terminal && poisoned {
+        if poisoned {
             retry(&mut operator, &world).await?;
         } else if terminal {
             return Ok(());

@@ -48,7 +48,12 @@ impl Growth<'_> {
         let Some(group) = shard.group.and_then(|group| self.groups.get(&group)) else {
             return Some(format!("{id} is of no new group"));
         };
-        let from = stable.map_or(tail.period.from, |_| tail.checkpoint.offset.next);
+        // what a stable's tail finds is its own from where it stands; or has a tail of its own from where all began
+        let own =
+            |one: &&Shard| one.kind == ShardKind::Tail && one.group == shard.group && !one.range.is_empty();
+        let is_listed = self.shards.iter().any(own);
+        let follows = stable.filter(|_| !is_listed);
+        let from = follows.map_or(tail.period.from, |_| tail.checkpoint.offset.next);
         let whole = usize::try_from(shard.range.len()) == Ok(group.names.len()) && shard.range.from == 0;
         match shard.kind {
             ShardKind::Copy(_) if shard.period.to != from => {
@@ -57,7 +62,7 @@ impl Growth<'_> {
             ShardKind::Tail if shard.period.from != from => {
                 Some(format!("{id} follows {}, and what was before ends at {from}", shard.period))
             }
-            ShardKind::Tail if stable.is_some() => Some(format!("{id} follows what {} follows", tail.id)),
+            ShardKind::Tail if follows.is_some() => Some(format!("{id} follows what {} follows", tail.id)),
             ShardKind::Copy(_) | ShardKind::Tail if whole => None,
             ShardKind::Copy(_) | ShardKind::Tail => Some(format!("{id} is on a part of its group")),
             _ => Some(format!("{id} is nothing that a plan grows by")),

@@ -329,6 +329,22 @@ fn a_plan_that_a_tail_has_grow_holds() {
 }
 
 #[test]
+fn what_is_followed_by_its_names_has_a_tail_of_its_own_from_where_all_began() {
+    let grown = |began: i64| {
+        let mut growing = Growing::new();
+        growing.copy.period.to = 10;
+        growing.log(|log, growing, tail| {
+            let (group, range) = (GroupId(2), growing.copy.range);
+            let period = Period { from: began, to: i64::MAX };
+            let own = Shard::planned(ShardId::tail(group), ShardKind::Tail, Some(group), range, period);
+            log.shard(tail).group(group, &growing.group).shard(&growing.copy).shard(&own).state(&active());
+        })
+    };
+    check(&grown(10).written).unwrap();
+    assert_eq!(grown(11).broken(), Some(Promise::S5), "a gap before it");
+}
+
+#[test]
 fn a_plan_that_grows_in_any_other_way_breaks_s5() {
     let with = |change: fn(&mut Growing)| {
         let mut growing = Growing::new();
