@@ -40,6 +40,20 @@ async fn tail_of(worker: &Fake, stable: &str) -> ClaimedLease {
     tails.into_iter().find(|lease| lease.stable == stable).unwrap()
 }
 
+/// Two new subtables, found by a tail that stands five seconds behind T0.
+fn two_found(tail: &ClaimedLease) -> v1::GrowRequest {
+    let offset = v1::Offset { index: 0, next: T0 + 5_000 };
+    let moved = commit(tail, Some(offset), v1::Totals::default(), Ending::Unspecified);
+    v1::GrowRequest {
+        key: tail.key.clone(),
+        fence: tail.fence,
+        checkpoint: moved.checkpoint,
+        names: vec!["found_1".into(), "found_2".into()],
+        from: 7,
+        stable: None,
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_copied_is_verified_and_then_followed_for_ever() {
     for (verify, verifies) in [("count", false), ("digest", true)] {
@@ -139,16 +153,7 @@ async fn where_tails_follow_lists_of_names_what_is_new_gets_a_tail_of_its_own() 
     let listed: Vec<_> = tails.iter().map(|lease| lease.names.len()).collect();
     assert!(listed.contains(&0) && listed.iter().sum::<usize>() == 10, "{listed:?}");
     let keeper = tails.iter().find(|lease| lease.names.is_empty()).unwrap();
-    let offset = v1::Offset { index: 0, next: T0 + 5_000 };
-    let moved = commit(keeper, Some(offset), v1::Totals::default(), Ending::Unspecified);
-    let growth = v1::GrowRequest {
-        key: keeper.key.clone(),
-        fence: keeper.fence,
-        checkpoint: moved.checkpoint,
-        names: vec!["found_1".into(), "found_2".into()],
-        from: 7,
-        stable: None,
-    };
+    let growth = two_found(keeper);
     let mut client = worker.client.clone();
     let answer = client.grow(growth.clone()).await.unwrap().into_inner();
     assert_eq!(answer.verdict(), Verdict::Committed, "{}", answer.message);
@@ -166,16 +171,7 @@ async fn what_a_tail_finds_is_in_the_plan_once_and_is_copied_while_the_others_ar
         live(&[("mode", "both"), ("verify", "none")]).await;
     let tail = tail_of(&worker, "meters").await;
     let before = get(&mut admin, "t").await.progress.unwrap().shards;
-    let offset = v1::Offset { index: 0, next: T0 + 5_000 };
-    let moved = commit(&tail, Some(offset), v1::Totals::default(), Ending::Unspecified);
-    let growth = v1::GrowRequest {
-        key: tail.key.clone(),
-        fence: tail.fence,
-        checkpoint: moved.checkpoint,
-        names: vec!["found_1".into(), "found_2".into()],
-        from: 7,
-        stable: None,
-    };
+    let growth = two_found(&tail);
     for _ in 0..3 {
         // the first answer may have got lost
         let answer = worker.client.grow(growth.clone()).await.unwrap().into_inner();
